@@ -1,0 +1,29 @@
+//! Every Linux memory-management call and constant, typed.
+//!
+//! One file per family of calls, one function per honest variant of a call, the kernel's own names. There is no policy and no
+//! allocation here: a function does one system call and returns what the kernel said, as an [`Errno`] where it refused.
+//! What rustix wraps is called through rustix; what it lacks, or gets wrong, is called directly.
+//!
+//! Functions are `unsafe` where the kernel would let them change memory that somebody else holds a reference to. For maps
+//! that safe code may use, see the crate `mmarinus`.
+//!
+//! # Safety
+//!
+//! The `# Safety` sections below use these words:
+//!
+//! - A range is **owned** by the caller if it was mapped by the caller (or handed over by whoever mapped it), if nobody else
+//!   will unmap, remap or reprotect it, and if no Rust allocation, stack, static or code lies in it.
+//! - A range is **unborrowed** if no live Rust reference points into it and none is made while the call runs.
+#![no_std]
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+compile_error!("mmarinus-sys wraps the memory-management calls of Linux, so it builds for Linux and Android only");
+
+mod protect;
+mod raw;
+
+pub use protect::{MprotectFlags, ProtFlags, mprotect};
+pub use rustix::io::Errno;
+
+/// What every call returns: the kernel's answer, or its [`Errno`].
+pub type Result<T, E = Errno> = core::result::Result<T, E>;
