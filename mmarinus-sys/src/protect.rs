@@ -98,7 +98,6 @@ impl From<ProtFlags> for MprotectFlags {
 /// # References
 ///
 /// [mprotect(2)](https://man7.org/linux/man-pages/man2/mprotect.2.html)
-#[doc(alias = "mprotect")]
 #[inline]
 pub unsafe fn mprotect(addr: *mut c_void, len: usize, prot: MprotectFlags) -> Result<()> {
     let flags = rustix::mm::MprotectFlags::from_bits_retain(prot.bits());
