@@ -19,11 +19,25 @@
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 compile_error!("mmarinus-sys wraps the memory-management calls of Linux, so it builds for Linux and Android only");
 
+mod advise;
+mod huge_page;
+mod lock;
+mod map;
+mod page;
+mod process;
 mod protect;
 mod raw;
+mod sync;
 
+pub use advise::{Advice, madvise, process_madvise};
+pub use huge_page::HugePage;
+pub use lock::{MlockAllFlags, MlockFlags, mlock, mlock2, mlockall, munlock, munlockall};
+pub use map::{MapFlags, RemapFlags, mmap, mmap_anonymous, mremap, mremap_fixed, munmap};
+pub use page::page_size;
+pub use process::{IoVec, PIDFD_SELF, Pid, gettid, process_mrelease, process_vm_readv, process_vm_writev};
 pub use protect::{MprotectFlags, ProtFlags, mprotect};
 pub use rustix::io::Errno;
+pub use sync::{MsyncFlags, msync};
 
 /// What every call returns: the kernel's answer, or its [`Errno`].
 pub type Result<T, E = Errno> = core::result::Result<T, E>;

@@ -1,5 +1,8 @@
 //! Permissions of pages: the flags of `mmap` and `mprotect`, and the call `mprotect`.
-#![expect(unsafe_code, reason = "mprotect takes memory away from whoever uses it")]
+#![expect(
+    unsafe_code,
+    reason = "mprotect takes memory away from whoever uses it"
+)]
 
 use core::ffi::c_void;
 
@@ -21,9 +24,21 @@ bitflags! {
         const WRITE = raw::PROT_WRITE;
         /// `PROT_EXEC`: the pages may be executed.
         const EXEC = raw::PROT_EXEC;
+        /// `PROT_SEM`: the pages may hold locks between processes; ignored.
+        const SEM = raw::PROT_SEM;
         /// `PROT_BTI`: indirect branches may only land on marked instructions (aarch64, since Linux 5.8).
         #[cfg(target_arch = "aarch64")]
         const BTI = raw::PROT_BTI;
+        /// `PROT_MTE`: an access needs a pointer with the memory's tag; it stays for the life of the map (aarch64, since
+        /// Linux 5.10).
+        #[cfg(target_arch = "aarch64")]
+        const MTE = raw::PROT_MTE;
+        /// `PROT_SAO`: accesses are strongly ordered (POWER7 to POWER9).
+        #[cfg(any(target_arch = "powerpc", target_arch = "powerpc64"))]
+        const SAO = raw::PROT_SAO;
+        /// `PROT_ADI`: an access needs a pointer with the memory's tag (SPARC M7, since Linux 4.18).
+        #[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
+        const ADI = raw::PROT_ADI;
         const _ = !0;
     }
 }
@@ -45,9 +60,21 @@ bitflags! {
         const GROWSDOWN = raw::PROT_GROWSDOWN;
         /// `PROT_GROWSUP`: to the end of the map that grows up and contains the range.
         const GROWSUP = raw::PROT_GROWSUP;
+        /// `PROT_SEM`: the pages may hold locks between processes; ignored.
+        const SEM = raw::PROT_SEM;
         /// `PROT_BTI`: indirect branches may only land on marked instructions (aarch64, since Linux 5.8).
         #[cfg(target_arch = "aarch64")]
         const BTI = raw::PROT_BTI;
+        /// `PROT_MTE`: an access needs a pointer with the memory's tag; it stays for the life of the map (aarch64, since
+        /// Linux 5.10).
+        #[cfg(target_arch = "aarch64")]
+        const MTE = raw::PROT_MTE;
+        /// `PROT_SAO`: accesses are strongly ordered (POWER7 to POWER9).
+        #[cfg(any(target_arch = "powerpc", target_arch = "powerpc64"))]
+        const SAO = raw::PROT_SAO;
+        /// `PROT_ADI`: an access needs a pointer with the memory's tag (SPARC M7, since Linux 4.18).
+        #[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
+        const ADI = raw::PROT_ADI;
         const _ = !0;
     }
 }

@@ -1,0 +1,124 @@
+//! Keeping pages in memory: `mlock`, `mlock2`, `munlock`, `mlockall`, `munlockall`.
+#![expect(
+    unsafe_code,
+    reason = "locking takes any address, and changes what other calls on it do"
+)]
+
+use core::ffi::c_void;
+
+use bitflags::bitflags;
+use linux_raw_sys::general as raw;
+
+use crate::{Errno, Result, page_size};
+
+bitflags! {
+    /// `MLOCK_*` as [`mlock2`] takes them.
+    ///
+    /// Bits that the kernel does not know are refused by it with `EINVAL`; unknown bits are passed through.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    #[repr(transparent)]
+    pub struct MlockFlags: u32 {
+        /// `MLOCK_ONFAULT`: locks each page when it is touched first (since Linux 4.4).
+        const ONFAULT = raw::MLOCK_ONFAULT;
+        const _ = !0;
+    }
+}
+
+bitflags! {
+    /// `MCL_*` as [`mlockall`] takes them.
+    ///
+    /// Bits that the kernel does not know are refused by it with `EINVAL`; unknown bits are passed through.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    #[repr(transparent)]
+    pub struct MlockAllFlags: u32 {
+        /// `MCL_CURRENT`: all that is mapped now.
+        const CURRENT = raw::MCL_CURRENT;
+        /// `MCL_FUTURE`: all that will be mapped.
+        const FUTURE = raw::MCL_FUTURE;
+        /// `MCL_ONFAULT`: lock each page when it is touched first; with one of the others (since Linux 4.4).
+        const ONFAULT = raw::MCL_ONFAULT;
+        const _ = !0;
+    }
+}
+
+/// `mlock(addr, len)`—Reads the pages of a range in, and keeps them in memory.
+///
+/// The range, in bytes, is extended to whole pages at both ends. Locks do not nest. Length 0 does nothing.
+///
+/// # Safety
+///
+/// The range must be [owned](crate#safety): locks of others end with [`munlock`], and locked memory refuses some advice.
+///
+/// # References
+///
+/// [mlock(2)](https://man7.org/linux/man-pages/man2/mlock.2.html)
+#[inline]
+pub unsafe fn mlock(addr: *mut c_void, len: usize) -> Result<()> {
+    check_range(addr, len)?;
+    // SAFETY: the caller keeps the contract of mlock(2).
+    unsafe { rustix::mm::mlock(addr, len) }
+}
+
+/// `mlock2(addr, len, flags)`—Keeps the pages of a range in memory, from now on or from their first use.
+///
+/// # Safety
+///
+/// As [`mlock`].
+///
+/// # References
+///
+/// [mlock2(2)](https://man7.org/linux/man-pages/man2/mlock2.2.html)
+#[inline]
+pub unsafe fn mlock2(addr: *mut c_void, len: usize, flags: MlockFlags) -> Result<()> {
+    check_range(addr, len)?;
+    let flags = rustix::mm::MlockFlags::from_bits_retain(flags.bits());
+    // SAFETY: the caller keeps the contract of mlock2(2).
+    unsafe { rustix::mm::mlock_with(addr, len, flags) }
+}
+
+/// `munlock(addr, len)`—Lets the pages of a range leave memory again.
+///
+/// # Safety
+///
+/// The range must be [owned](crate#safety): pages that others have locked are unlocked as well.
+///
+/// # References
+///
+/// [munlock(2)](https://man7.org/linux/man-pages/man2/munlock.2.html)
+#[inline]
+pub unsafe fn munlock(addr: *mut c_void, len: usize) -> Result<()> {
+    check_range(addr, len)?;
+    // SAFETY: the caller keeps the contract of munlock(2).
+    unsafe { rustix::mm::munlock(addr, len) }
+}
+
+/// `mlockall(flags)`—Keeps all pages of the process in memory.
+///
+/// # References
+///
+/// [mlockall(2)](https://man7.org/linux/man-pages/man2/mlockall.2.html)
+#[inline]
+pub fn mlockall(flags: MlockAllFlags) -> Result<()> {
+    rustix::mm::mlockall(rustix::mm::MlockAllFlags::from_bits_retain(flags.bits()))
+}
+
+/// `munlockall()`—Lets all pages of the process leave memory again.
+///
+/// # References
+///
+/// [munlockall(2)](https://man7.org/linux/man-pages/man2/munlockall.2.html)
+#[inline]
+pub fn munlockall() -> Result<()> {
+    rustix::mm::munlockall()
+}
+
+/// Refuses a range whose end, rounded up to pages, is past the last address: the kernel's sum wraps around there, and it
+/// would report success for a range of another length.
+#[inline]
+fn check_range(addr: *mut c_void, len: usize) -> Result<()> {
+    let last = usize::MAX - (page_size() - 1);
+    match addr.addr().checked_add(len) {
+        Some(end) if end <= last => Ok(()),
+        _ => Err(Errno::INVAL),
+    }
+}

@@ -1,0 +1,54 @@
+//! Writing the changes of shared maps back to their files: `msync`.
+#![expect(unsafe_code, reason = "msync takes any address")]
+
+use core::ffi::{c_long, c_void};
+
+use bitflags::bitflags;
+use linux_raw_sys::general as raw;
+
+use crate::{Result, raw::syscall};
+
+bitflags! {
+    /// `MS_*` as [`msync`] takes them.
+    ///
+    /// Bits that the kernel does not know are refused by it with `EINVAL`; unknown bits are passed through.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    #[repr(transparent)]
+    pub struct MsyncFlags: u32 {
+        /// `MS_ASYNC`: does nothing since Linux 2.6.19, as the kernel keeps account of changed pages anyway.
+        const ASYNC = raw::MS_ASYNC;
+        /// `MS_INVALIDATE`: fails with `EBUSY` on locked pages; else does nothing, as maps of a file show the same pages.
+        const INVALIDATE = raw::MS_INVALIDATE;
+        /// `MS_SYNC`: writes changed pages back and waits for it.
+        const SYNC = raw::MS_SYNC;
+        const _ = !0;
+    }
+}
+
+/// `msync(addr, len, flags)`—Writes the changes of a shared map back to its file.
+///
+/// `addr` is page aligned; `len` is in bytes and is rounded up to pages. Length 0 does nothing. On private maps the call
+/// succeeds and makes nothing durable.
+///
+/// # Safety
+///
+/// The range must be [owned](crate#safety).
+///
+/// # References
+///
+/// [msync(2)](https://man7.org/linux/man-pages/man2/msync.2.html)
+#[inline]
+pub unsafe fn msync(addr: *mut c_void, len: usize, flags: MsyncFlags) -> Result<()> {
+    // By number, since rustix over libc takes the return value of msync for the errno.
+    let args = [
+        addr.expose_provenance(),
+        len,
+        flags.bits() as usize,
+        0,
+        0,
+        0,
+    ];
+    // SAFETY: the caller keeps the contract of msync(2).
+    let done = unsafe { syscall(raw::__NR_msync as c_long, args) };
+    done.map(drop)
+}
