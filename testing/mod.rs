@@ -3,6 +3,7 @@
 //! Included by each test binary: `#[path = "../../../testing/mod.rs"] mod testing;`.
 #![allow(dead_code, unused_macros, unused_imports, reason = "each test binary uses its own part")]
 
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::{Command, ExitStatus};
@@ -10,18 +11,14 @@ use std::process::{Command, ExitStatus};
 /// The variable that names the file to which a skipped test appends its line.
 const SKIPPED: &str = "MMARINUS_SKIPPED";
 
-/// The variable that tells a process to be the child of the test that it runs.
+/// The variable that tells a process to be the child that runs the block at this place.
 const CHILD: &str = "MMARINUS_CHILD";
 
 /// Names the test in whose body it stands, as libtest names it.
 macro_rules! test_name {
     () => {{
         fn here() {}
-        let name = std::any::type_name_of_val(&here);
-        let name = name.strip_suffix("::here").unwrap_or(name);
-        let name = name.strip_suffix("::{{closure}}").unwrap_or(name);
-        // The first part is the crate, which libtest leaves out.
-        name.split_once("::").map_or(name, |(_, name)| name)
+        $crate::testing::libtest_name(std::any::type_name_of_val(&here))
     }};
 }
 pub(crate) use test_name;
@@ -38,47 +35,69 @@ pub(crate) use skip;
 /// Runs a block in a child process and gives its `ExitStatus`: `let status = in_child!({ ... });`.
 ///
 /// The child runs the same test up to this point, then the block, then exits with 0; so what stands before must be harmless
-/// to do twice. A panic in the block makes the child exit with 101.
+/// to do twice. A panic in the block makes the child exit with 101. What the child prints is shown if the test fails.
 macro_rules! in_child {
     ($body:block) => {{
-        if $crate::testing::is_child() {
+        let place = concat!(file!(), ":", line!(), ":", column!());
+        if $crate::testing::is_child(place) {
             let run = || $body;
             run();
             std::process::exit(0);
         }
-        $crate::testing::rerun_as_child($crate::testing::test_name!())
+        $crate::testing::rerun_as_child($crate::testing::test_name!(), place)
     }};
 }
 pub(crate) use in_child;
 
-/// Appends one line, test and reason, to the file that the runner reads; without a runner prints it.
-pub(crate) fn report_skip(test: &str, why: &str) {
-    let binary = std::env::current_exe().expect("the path of this test binary");
-    let binary = binary.file_stem().unwrap_or_default().to_string_lossy();
-    // libtest binaries end in a hash that tells nobody anything.
-    let binary = binary.rsplit_once('-').map_or(&*binary, |(name, _)| name);
-    let line = format!("{binary}::{test}\t{why}\n");
-    match std::env::var_os(SKIPPED) {
-        Some(path) => OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .and_then(|mut file| file.write_all(line.as_bytes()))
-            .expect("the file of skipped tests can be written"),
-        None => eprint!("skipped: {line}"),
+/// Turns the type name of a function inside a test, `crate::module::test::{{closure}}::here`, into `module::test`.
+pub(crate) fn libtest_name(here: &'static str) -> &'static str {
+    let mut name = here.strip_suffix("::here").unwrap_or(here);
+    while let Some(outer) = name.strip_suffix("::{{closure}}") {
+        name = outer;
     }
+    // The first part is the crate, which libtest leaves out.
+    name.split_once("::").map_or(name, |(_, name)| name)
 }
 
-/// Whether this process is the child that runs one test's block.
-pub(crate) fn is_child() -> bool {
-    std::env::var_os(CHILD).is_some()
+/// Appends one line to the file that the runner reads: binary, test and reason; without a runner prints it.
+pub(crate) fn report_skip(test: &str, why: &str) {
+    let Some(path) = std::env::var_os(SKIPPED) else {
+        eprintln!("skipped: {test}: {why}");
+        return;
+    };
+    let binary = std::env::current_exe().expect("the path of this test binary");
+    let why = why.replace('\n', " ");
+    // One write, so that tests which are skipped at the same time do not mix their lines.
+    let line = format!("{}\t{test}\t{why}\n", binary.display());
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(line.as_bytes()))
+        .expect("the file of skipped tests can be written");
 }
 
-/// Runs one test of this binary again, as a child, and waits for it.
-pub(crate) fn rerun_as_child(test: &str) -> ExitStatus {
-    Command::new(std::env::current_exe().expect("the path of this test binary"))
+/// Whether this process is the child that runs the block at this place.
+pub(crate) fn is_child(place: &str) -> bool {
+    std::env::var_os(CHILD).is_some_and(|asked| asked == OsStr::new(place))
+}
+
+/// Runs one test of this binary again, as the child of the block at this place, and waits for it.
+///
+/// # Panics
+///
+/// If the child did not run that test: its status would say nothing about the block.
+pub(crate) fn rerun_as_child(test: &str, place: &str) -> ExitStatus {
+    let output = Command::new(std::env::current_exe().expect("the path of this test binary"))
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(CHILD, "1")
-        .status()
-        .expect("a child process can be started")
+        .env(CHILD, place)
+        .output()
+        .expect("a child process can be started");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    // Printed from here, libtest shows it under this test and only if this test fails.
+    for line in stdout.lines().chain(String::from_utf8_lossy(&output.stderr).lines()) {
+        println!("child: {line}");
+    }
+    assert!(stdout.contains("running 1 test\n"), "the child did not find the test {test}");
+    output.status
 }

@@ -1,4 +1,61 @@
 //! The list of tasks that `cargo xtask` knows.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod ci;
+mod test;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+mod flags {
+    #![allow(
+        missing_docs,
+        unreachable_pub,
+        reason = "what the macro writes has no docs"
+    )]
+
+    xflags::xflags! {
+        /// The build system of the workspace.
+        cmd xtask {
+            /// Runs all that must hold before a change lands: fmt, clippy, docs, tidy, no_std, tests.
+            cmd ci {}
+            /// Runs every test of every crate, and says what ran and what was skipped.
+            cmd test {
+                /// Only the tests of this crate.
+                optional -p, --package package: String
+            }
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let flags = flags::Xtask::from_env_or_exit();
+    let sh = match workspace() {
+        Ok(sh) => sh,
+        Err(error) => return complain(&error),
+    };
+    let done = match flags.subcommand {
+        flags::XtaskCmd::Ci(_) => ci::run(&sh),
+        flags::XtaskCmd::Test(args) => test::run(&sh, args.package.as_deref()),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => complain(&error),
+    }
+}
+
+/// A shell that stands in the root of the workspace, wherever `cargo xtask` was called.
+fn workspace() -> anyhow::Result<xshell::Shell> {
+    let sh = xshell::Shell::new()?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask stands below the root of the workspace");
+    sh.change_dir(root);
+    Ok(sh)
+}
+
+fn complain(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,81 @@
+//! `cargo xtask ci`: everything that must hold before a change lands, in one command.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+use crate::test;
+
+/// Runs all sections, also those after a failed one; says which failed, and whether all is well.
+pub(crate) fn run(sh: &Shell) -> Result<bool> {
+    let sections: [(&str, fn(&Shell) -> Result<()>); 3] =
+        [("fmt", fmt), ("clippy", clippy), ("docs", docs)];
+    let mut failed = Vec::new();
+    for (name, section) in sections {
+        if let Err(error) = timed(name, || section(sh)) {
+            println!("{name} failed: {error:#}");
+            failed.push(name);
+        }
+    }
+    let report = timed("tests", || test::run_all(sh, None))
+        .unwrap_or_else(|error| test::Report::of_failure(&format!("{error:#}")));
+    if !report.is_good() {
+        failed.push("tests");
+    }
+
+    println!("\n{report}");
+    match failed.is_empty() {
+        true => println!("all sections passed"),
+        false => println!("failed sections: {}", failed.join(", ")),
+    }
+    // The last line, alone: it is what other programs read.
+    println!("\n{}", report.summary());
+    Ok(failed.is_empty())
+}
+
+/// Runs one section under a heading, and says how long it took.
+fn timed<T>(name: &str, section: impl FnOnce() -> T) -> T {
+    println!("\n=== {name} ===");
+    let start = Instant::now();
+    let done = section();
+    println!("=== {name}: {:.1} s ===", start.elapsed().as_secs_f32());
+    done
+}
+
+fn fmt(sh: &Shell) -> Result<()> {
+    Ok(cmd!(sh, "cargo fmt --all --check").run()?)
+}
+
+/// Clippy over everything, then over each set of features in which `mmarinus` may be built.
+fn clippy(sh: &Shell) -> Result<()> {
+    let everything: &[&str] = &["--workspace", "--all-targets"];
+    let mut sets = vec![everything];
+    sets.extend([
+        &["--package", "mmarinus", "--no-default-features"][..],
+        &[
+            "--package",
+            "mmarinus",
+            "--no-default-features",
+            "--features",
+            "std",
+        ],
+        &[
+            "--package",
+            "mmarinus",
+            "--no-default-features",
+            "--features",
+            "zerocopy",
+        ],
+    ]);
+    for set in sets {
+        cmd!(sh, "cargo clippy {set...} -- -D warnings").run()?;
+    }
+    Ok(())
+}
+
+fn docs(sh: &Shell) -> Result<()> {
+    Ok(cmd!(sh, "cargo doc --workspace --no-deps")
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()?)
+}
