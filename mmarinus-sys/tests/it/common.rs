@@ -1,0 +1,167 @@
+//! What the families share: pages to work on, what the kernel says about an address, and which kernel it is.
+
+use core::ffi::c_void;
+use core::ptr;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use mmarinus_sys::{MapFlags, ProtFlags, mmap_anonymous, munmap, page_size};
+
+/// Readable and writable.
+pub(crate) const RW: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
+
+/// Pages that are unmapped at the end of the test.
+pub(crate) struct Pages {
+    addr: *mut u8,
+    len: usize,
+}
+
+impl Pages {
+    /// Private anonymous pages.
+    pub(crate) fn new(count: usize) -> Self {
+        Self::with(count, RW, MapFlags::PRIVATE)
+    }
+
+    /// Anonymous pages of the test's choice.
+    pub(crate) fn with(count: usize, prot: ProtFlags, flags: MapFlags) -> Self {
+        let len = count * page_size();
+        // SAFETY: no test asks here for a fixed address, so nothing is replaced.
+        let addr = unsafe { mmap_anonymous(ptr::null_mut(), len, prot, flags) }.expect("pages");
+        Self::from_raw(addr.as_ptr(), len)
+    }
+
+    /// A range that the test has mapped itself.
+    pub(crate) fn from_raw(addr: *mut c_void, len: usize) -> Self {
+        Self { addr: addr.cast(), len }
+    }
+
+    /// The address of the first byte.
+    pub(crate) fn addr(&self) -> *mut c_void {
+        self.addr.cast()
+    }
+
+    /// The address of a page.
+    pub(crate) fn page(&self, index: usize) -> *mut c_void {
+        self.byte(index * page_size()).cast()
+    }
+
+    /// The address of a byte.
+    pub(crate) fn byte(&self, offset: usize) -> *mut u8 {
+        assert!(offset <= self.len);
+        self.addr.wrapping_add(offset)
+    }
+
+    /// The length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Writes one byte.
+    pub(crate) fn set(&self, offset: usize, value: u8) {
+        // SAFETY: the range is mapped, and the test knows that this page may be written.
+        unsafe { self.byte(offset).write_volatile(value) }
+    }
+
+    /// Reads one byte.
+    pub(crate) fn get(&self, offset: usize) -> u8 {
+        // SAFETY: the range is mapped, and the test knows that this page may be read.
+        unsafe { self.byte(offset).read_volatile() }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: the range belongs to the test, and nothing borrows from it.
+        // The result does not matter: a sealed range stays until the process ends.
+        let _ = unsafe { munmap(self.addr(), self.len) };
+    }
+}
+
+/// One line of `/proc/self/smaps` with what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Vma {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// As in `rw-p`.
+    pub(crate) perms: String,
+    /// The two-letter names after `VmFlags:`.
+    pub(crate) flags: Vec<String>,
+    text: String,
+}
+
+impl Vma {
+    /// The map that holds an address, if there is one.
+    pub(crate) fn at(addr: *mut c_void) -> Option<Self> {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").expect("smaps");
+        let mut lines = smaps.lines().peekable();
+        while let Some(line) = lines.next() {
+            let mut words = line.split_whitespace();
+            let (start, end) = words.next()?.split_once('-')?;
+            let start = usize::from_str_radix(start, 16).expect("a start");
+            let end = usize::from_str_radix(end, 16).expect("an end");
+            let perms = words.next()?.to_owned();
+            let mut text = String::new();
+            // A line that belongs to the map begins with a name and a colon.
+            while let Some(detail) = lines.next_if(|line| line.split(' ').next().is_some_and(|w| w.ends_with(':'))) {
+                text.push_str(detail);
+                text.push('\n');
+            }
+            if (start..end).contains(&addr.addr()) {
+                let flags = text.lines().find_map(|line| line.strip_prefix("VmFlags:"));
+                let flags = flags.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+                return Some(Self { start, end, perms, flags, text });
+            }
+        }
+        None
+    }
+
+    /// Whether the kernel lists this two-letter flag.
+    pub(crate) fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|f| f == flag)
+    }
+
+    /// A figure in kB, such as `Rss`.
+    pub(crate) fn kilobytes(&self, name: &str) -> usize {
+        let line = self.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let figure = line.and_then(|line| line.split_whitespace().next());
+        figure.expect("a figure").parse().expect("a number")
+    }
+}
+
+/// Whether nothing is mapped at an address.
+pub(crate) fn is_free(addr: *mut c_void) -> bool {
+    Vma::at(addr).is_none()
+}
+
+/// Whether the running kernel is older than this version.
+pub(crate) fn older_than(major: u32, minor: u32) -> bool {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+    let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    version < (major, minor)
+}
+
+/// Whether the test runs as root.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A memfd that may be sealed, of this many pages, each filled with its number plus one.
+pub(crate) fn memfd(pages: usize) -> File {
+    let flags = rustix::fs::MemfdFlags::CLOEXEC | rustix::fs::MemfdFlags::ALLOW_SEALING;
+    let fd: OwnedFd = rustix::fs::memfd_create("test", flags).expect("a memfd");
+    let file = File::from(fd);
+    for page in 0..pages {
+        let bytes = vec![page as u8 + 1; page_size()];
+        std::os::unix::fs::FileExt::write_all_at(&file, &bytes, (page * page_size()) as u64).expect("room");
+    }
+    file
+}
+
+/// The signal that ended a child.
+pub(crate) fn signal(status: ExitStatus) -> Option<i32> {
+    status.signal()
+}
