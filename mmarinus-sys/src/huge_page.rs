@@ -2,7 +2,7 @@
 
 use linux_raw_sys::general as raw;
 
-use crate::MapFlags;
+use crate::{MapFlags, MemfdFlags};
 
 /// The size of a huge page: the logarithm to base 2 of its bytes, or the system's default.
 ///
@@ -95,6 +95,14 @@ impl HugePage {
     pub const fn map_flags(self) -> MapFlags {
         let size = self.log2() << raw::MAP_HUGE_SHIFT;
         MapFlags::from_bits_retain(raw::MAP_HUGETLB | size)
+    }
+
+    /// Returns the flags of [`memfd_create`](crate::memfd_create) for pages of this size: `MFD_HUGETLB | log2 << MFD_HUGE_SHIFT`.
+    #[inline]
+    #[must_use]
+    pub const fn memfd_flags(self) -> MemfdFlags {
+        let size = self.log2() << raw::MFD_HUGE_SHIFT;
+        MemfdFlags::from_bits_retain(raw::MFD_HUGETLB | size)
     }
 
     /// The size that a `MAP_HUGE_*` constant encodes.

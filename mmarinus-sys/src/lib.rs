@@ -23,20 +23,32 @@ mod advise;
 mod huge_page;
 mod lock;
 mod map;
+mod memfd;
 mod page;
+mod pkey;
 mod process;
 mod protect;
 mod raw;
+mod residency;
+mod seal;
 mod sync;
 
 pub use advise::{Advice, madvise, process_madvise};
 pub use huge_page::HugePage;
 pub use lock::{MlockAllFlags, MlockFlags, mlock, mlock2, mlockall, munlock, munlockall};
-pub use map::{MapFlags, RemapFlags, mmap, mmap_anonymous, mremap, mremap_fixed, munmap};
+pub use map::{MapFlags, RemapFlags, mmap, mmap_anonymous, mremap, mremap_fixed, munmap, remap_file_pages};
+pub use memfd::{FallocateFlags, MemfdFlags, MemfdSecretFlags, SealFlags};
+pub use memfd::{fallocate, fcntl_add_seals, fcntl_get_seals, memfd_create, memfd_secret};
 pub use page::page_size;
+pub use pkey::{Pkey, PkeyRights, pkey_alloc, pkey_free, pkey_mprotect};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+pub use pkey::{rdpkru, wrpkru};
 pub use process::{IoVec, PIDFD_SELF, Pid, gettid, process_mrelease, process_vm_readv, process_vm_writev};
 pub use protect::{MprotectFlags, ProtFlags, mprotect};
+pub use residency::{CacheStat, cachestat, mincore};
+pub use rustix::fd;
 pub use rustix::io::Errno;
+pub use seal::mseal;
 pub use sync::{MsyncFlags, msync};
 
 /// What every call returns: the kernel's answer, or its [`Errno`].

@@ -335,6 +335,62 @@ pub unsafe fn mremap_fixed(
     unsafe { remap(old, old_size, new_size, flags, new_addr) }
 }
 
+/// `remap_file_pages(addr, size, 0, pgoff, flags)`—Shows other pages of the file in part of a shared map.
+///
+/// `addr` and `size` are in bytes, `pgoff` in pages; of the flags the kernel looks at `NONBLOCK` alone. Since Linux 4.0 the
+/// call does what an [`mmap`] with `FIXED` does, and each part is a map of its own; new programs have no use for it.
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{FallocateFlags, MapFlags, MemfdFlags, ProtFlags};
+/// use mmarinus_sys::{fallocate, memfd_create, mmap, munmap, page_size, remap_file_pages};
+///
+/// let len = 2 * page_size();
+/// let fd = memfd_create(c"two pages", MemfdFlags::CLOEXEC)?;
+/// fallocate(&fd, FallocateFlags::empty(), 0, len as u64)?;
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap(core::ptr::null_mut(), len, ProtFlags::READ, MapFlags::SHARED, &fd, 0)? };
+/// // SAFETY: the range is ours, and nobody borrows from it.
+/// unsafe { remap_file_pages(addr.as_ptr(), page_size(), 1, MapFlags::empty())? };
+/// // SAFETY: as above.
+/// unsafe { munmap(addr.as_ptr(), len)? };
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `EINVAL`: the range is not within one shared map; `size` is less than a page; the offset overflows.
+/// - `ENOMEM`: `vm.max_map_count`.
+/// - `EPERM`: the range is sealed by `mseal`.
+///
+/// # Safety
+///
+/// The range must be [owned](crate#safety) and [unborrowed](crate#safety).
+///
+/// # References
+///
+/// [remap_file_pages(2)](https://man7.org/linux/man-pages/man2/remap_file_pages.2.html)
+#[inline]
+pub unsafe fn remap_file_pages(
+    addr: *mut c_void,
+    size: usize,
+    pgoff: usize,
+    flags: MapFlags,
+) -> Result<()> {
+    let args = [
+        addr.expose_provenance(),
+        size,
+        0,
+        pgoff,
+        flags.bits() as usize,
+        0,
+    ];
+    // SAFETY: the caller keeps the contract of remap_file_pages(2).
+    let done = unsafe { syscall(raw::__NR_remap_file_pages as c_long, args) };
+    done.map(drop)
+}
+
 /// `mremap` with all five arguments.
 ///
 /// # Safety
