@@ -109,6 +109,46 @@ impl Advice {
 /// `addr` is page aligned; `len` is in bytes and is rounded up to pages. Length 0 does nothing. `DONTNEED` on huge pages rounds
 /// `len` down to those instead.
 ///
+/// Over a hole the call goes on: the rest of the range is advised, and the error is `ENOMEM`.
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap, page_size};
+///
+/// let len = page_size();
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)? };
+/// let byte = addr.cast::<u8>();
+/// // SAFETY: the page is ours, mapped and writable.
+/// unsafe { byte.write(1) };
+/// // SAFETY: the page is ours, and nobody borrows from it.
+/// unsafe { madvise(addr.as_ptr(), len, Advice::DONTNEED)? };
+/// // SAFETY: the page is ours, mapped and readable.
+/// assert_eq!(unsafe { byte.read() }, 0);
+/// // SAFETY: the page is ours, and nobody borrows from it.
+/// unsafe { munmap(addr.as_ptr(), len)? };
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `EACCES`: `REMOVE` on a private map, or on one that can never be writable.
+/// - `EAGAIN`: part of a map becomes a map of its own, and that would be more than `vm.max_map_count`; the kernel has no memory
+///   for the moment.
+/// - `EBUSY`: `COLLAPSE` could not get hold of a page.
+/// - `EFAULT`: `POPULATE_READ`, `POPULATE_WRITE`: touching a page would raise a signal (past the end of the file, a guard).
+/// - `EHWPOISON`: `POPULATE_READ`, `POPULATE_WRITE`: broken memory.
+/// - `EINVAL`: `addr` is not page aligned; the range wraps around; advice that the kernel does not know, also with length 0;
+///   advice that this kind of map does not take: `FREE`, `WIPEONFORK` on all but private anonymous memory; `REMOVE` on private
+///   anonymous memory; `DONTNEED`, `FREE`, `REMOVE`, `COLD`, `PAGEOUT`, `GUARD_INSTALL` on locked memory; `COLD`, `PAGEOUT`,
+///   `COLLAPSE`, guards on huge pages; `POPULATE_*` on pages that do not allow the access; most of it on `memfd_secret`;
+///   `COLLAPSE` of a range without a whole huge page in it.
+/// - `EIO`: paging in failed.
+/// - `ENOMEM`: part of the range is not mapped; `COLLAPSE` found no huge page.
+/// - `EPERM`: `HWPOISON`, `SOFT_OFFLINE` without `CAP_SYS_ADMIN`; advice that discards bytes of private anonymous memory that
+///   is sealed by `mseal` and not writable.
+///
 /// # Safety
 ///
 /// The range must be [owned](crate#safety), and for advice that changes bytes or makes touching them a fault (`DONTNEED`,
@@ -128,6 +168,44 @@ pub unsafe fn madvise(addr: *mut c_void, len: usize, advice: Advice) -> Result<(
 }
 
 /// `process_madvise(pidfd, ranges, advice, 0)`—Advises many ranges of a process, and returns how many bytes were advised.
+///
+/// Since Linux 5.10. Each range is as for [`madvise`]. A pidfd is had from `pidfd_open`, or is
+/// [`PIDFD_SELF`](crate::PIDFD_SELF). Another process takes `COLD`, `PAGEOUT`, `WILLNEED` (since Linux 5.13) and `COLLAPSE`
+/// (since Linux 6.1); the caller's own takes any advice since Linux 6.13.
+///
+/// The ranges are advised one by one. After a range that fails no further one is advised, and the call returns the bytes before
+/// it; it is an error only if there were none. So an answer that is too small is not the end: the next range tells why.
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{Advice, Errno, IoVec, MapFlags, PIDFD_SELF, ProtFlags};
+/// use mmarinus_sys::{mmap_anonymous, munmap, page_size, process_madvise};
+///
+/// let len = 3 * page_size();
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::READ, MapFlags::PRIVATE)? };
+/// let third = addr.as_ptr().wrapping_byte_add(2 * page_size());
+/// let ranges = [IoVec::new(addr.as_ptr(), page_size()), IoVec::new(third, page_size())];
+/// // SAFETY: the range is ours, and the advice changes no bytes.
+/// match unsafe { process_madvise(PIDFD_SELF, &ranges, Advice::COLD) } {
+///     Ok(advised) => assert_eq!(advised, 2 * page_size()),
+///     Err(error) => assert_eq!(error, Errno::BADF, "a kernel older than PIDFD_SELF"),
+/// }
+/// // SAFETY: the range is ours, and nobody borrows from it.
+/// unsafe { munmap(addr.as_ptr(), len)? };
+/// # Ok::<(), Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`madvise`] for the first range, and:
+///
+/// - `EBADF`: `pidfd` is not a pidfd.
+/// - `EFAULT`: the list of ranges cannot be read.
+/// - `EINVAL`: more than 1024 ranges; advice that another process does not take; the lengths together overflow.
+/// - `EPERM`: the caller may not trace the process, or lacks `CAP_SYS_NICE`.
+/// - `ESRCH`: the process has ended.
 ///
 /// # Safety
 ///

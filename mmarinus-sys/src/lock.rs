@@ -43,7 +43,35 @@ bitflags! {
 
 /// `mlock(addr, len)`—Reads the pages of a range in, and keeps them in memory.
 ///
-/// The range, in bytes, is extended to whole pages at both ends. Locks do not nest. Length 0 does nothing.
+/// The range, in bytes, is extended to whole pages at both ends. Locks do not nest. Length 0 does nothing. On droppable memory
+/// the call succeeds and locks nothing. A private writable map of a file gets its own copy of every page.
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{Errno, MapFlags, ProtFlags, mlock, mmap_anonymous, munlock, munmap, page_size};
+///
+/// let len = page_size();
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)? };
+/// // SAFETY: the page is ours.
+/// match unsafe { mlock(addr.as_ptr(), len) } {
+///     // SAFETY: as above.
+///     Ok(()) => unsafe { munlock(addr.as_ptr(), len)? },
+///     Err(error) => assert!(matches!(error, Errno::NOMEM | Errno::PERM), "no right to lock"),
+/// }
+/// // SAFETY: the page is ours, and nobody borrows from it.
+/// unsafe { munmap(addr.as_ptr(), len)? };
+/// # Ok::<(), Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `EAGAIN`: some pages could not be had now.
+/// - `EINVAL`: the range, extended to whole pages, wraps around (found before the call: the kernel would say that it locked it).
+/// - `ENOMEM`: part of the range is not mapped, or touching it would raise a signal (past the end of the file, a guard, no
+///   permission); more than `RLIMIT_MEMLOCK`; more mappings than `vm.max_map_count`. Part of the range may be locked then.
+/// - `EPERM`: `RLIMIT_MEMLOCK` is 0, without `CAP_IPC_LOCK`.
 ///
 /// # Safety
 ///
@@ -60,6 +88,32 @@ pub unsafe fn mlock(addr: *mut c_void, len: usize) -> Result<()> {
 }
 
 /// `mlock2(addr, len, flags)`—Keeps the pages of a range in memory, from now on or from their first use.
+///
+/// Since Linux 4.4. Without flags it is [`mlock`].
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{Errno, MapFlags, MlockFlags, ProtFlags, mlock2, mmap_anonymous, munmap, page_size};
+///
+/// let len = page_size();
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)? };
+/// // SAFETY: the page is ours.
+/// match unsafe { mlock2(addr.as_ptr(), len, MlockFlags::ONFAULT) } {
+///     Ok(()) => println!("stays once it is touched"),
+///     Err(error) => assert!(matches!(error, Errno::NOMEM | Errno::PERM), "no right to lock"),
+/// }
+/// // SAFETY: the page is ours, and nobody borrows from it.
+/// unsafe { munmap(addr.as_ptr(), len)? };
+/// # Ok::<(), Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`mlock`], and:
+///
+/// - `EINVAL`: a flag that the kernel does not know.
 ///
 /// # Safety
 ///
@@ -78,6 +132,17 @@ pub unsafe fn mlock2(addr: *mut c_void, len: usize, flags: MlockFlags) -> Result
 
 /// `munlock(addr, len)`—Lets the pages of a range leave memory again.
 ///
+/// The range, in bytes, is extended to whole pages at both ends. Length 0 does nothing.
+///
+/// # Examples
+///
+/// See [`mlock`].
+///
+/// # Errors
+///
+/// - `EINVAL`: the range, extended to whole pages, wraps around (found before the call).
+/// - `ENOMEM`: part of the range is not mapped, or more mappings than `vm.max_map_count` would be needed.
+///
 /// # Safety
 ///
 /// The range must be [owned](crate#safety): pages that others have locked are unlocked as well.
@@ -94,6 +159,25 @@ pub unsafe fn munlock(addr: *mut c_void, len: usize) -> Result<()> {
 
 /// `mlockall(flags)`—Keeps all pages of the process in memory.
 ///
+/// `CURRENT` without `ONFAULT` reads everything in, also what was mapped with `NORESERVE` and never used: a process that
+/// reserves much address space can bring the machine down with it.
+///
+/// # Examples
+///
+/// ```no_run
+/// use mmarinus_sys::{MlockAllFlags, mlockall, munlockall};
+///
+/// mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)?;
+/// munlockall()?;
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `EINVAL`: no flag, `ONFAULT` alone, or a flag that the kernel does not know.
+/// - `ENOMEM`: more than `RLIMIT_MEMLOCK`.
+/// - `EPERM`: `RLIMIT_MEMLOCK` is 0, without `CAP_IPC_LOCK`.
+///
 /// # References
 ///
 /// [mlockall(2)](https://man7.org/linux/man-pages/man2/mlockall.2.html)
@@ -103,6 +187,16 @@ pub fn mlockall(flags: MlockAllFlags) -> Result<()> {
 }
 
 /// `munlockall()`—Lets all pages of the process leave memory again.
+///
+/// It takes back [`mlock`] as well, also that of other parts of the program.
+///
+/// # Examples
+///
+/// See [`mlockall`].
+///
+/// # Errors
+///
+/// None is documented but `EINTR`, if the process is being killed.
 ///
 /// # References
 ///

@@ -113,6 +113,23 @@ bitflags! {
 ///
 /// The address that comes back is never null: a fixed map at address 0 is refused before the call.
 ///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{FallocateFlags, MapFlags, MemfdFlags, ProtFlags};
+/// use mmarinus_sys::{fallocate, memfd_create, mmap, munmap, page_size};
+///
+/// let fd = memfd_create(c"a page", MemfdFlags::CLOEXEC)?;
+/// fallocate(&fd, FallocateFlags::empty(), 0, page_size() as u64)?;
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap(core::ptr::null_mut(), page_size(), ProtFlags::READ, MapFlags::SHARED, &fd, 0)? };
+/// // SAFETY: the page is ours, mapped and readable, and within the file.
+/// assert_eq!(unsafe { addr.cast::<u8>().read() }, 0);
+/// // SAFETY: the page is ours, and nobody borrows from it.
+/// unsafe { munmap(addr.as_ptr(), page_size())? };
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
+///
 /// # Errors
 ///
 /// - `EACCES`: `fd` is not a file that can be read, or a shared map is to be writable and `fd` is not.
@@ -225,7 +242,23 @@ pub unsafe fn mmap_anonymous(
 
 /// `munmap(addr, len)`—Removes every map, or part of one, in a range.
 ///
-/// `addr` is page aligned; `len` is in bytes and is rounded up to pages. A range without any map in it is no error.
+/// `addr` is page aligned; `len` is in bytes and is rounded up to pages, but not to huge pages. A range without any map in it
+/// is no error.
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{Errno, MapFlags, ProtFlags, mmap_anonymous, munmap, page_size};
+///
+/// let len = 2 * page_size();
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::READ, MapFlags::PRIVATE)? };
+/// // SAFETY: the range is ours, and nobody borrows from it.
+/// assert_eq!(unsafe { munmap(addr.as_ptr().wrapping_byte_add(1), len) }, Err(Errno::INVAL));
+/// // SAFETY: as above.
+/// unsafe { munmap(addr.as_ptr(), len)? };
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -258,6 +291,21 @@ pub unsafe fn munmap(addr: *mut c_void, len: usize) -> Result<()> {
 /// An `old_size` of 0 maps the same shared pages a second time, with `MAYMOVE`.
 ///
 /// The call always passes a fifth argument, 0: with `DONTUNMAP` the kernel reads it as a hint for the new address.
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{MapFlags, ProtFlags, RemapFlags, mmap_anonymous, mremap, munmap, page_size};
+///
+/// let len = page_size();
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::READ, MapFlags::PRIVATE)? };
+/// // SAFETY: the range is ours, and nobody borrows from it.
+/// let grown = unsafe { mremap(addr.as_ptr(), len, 3 * len, RemapFlags::MAYMOVE)? };
+/// // SAFETY: as above.
+/// unsafe { munmap(grown.as_ptr(), 3 * len)? };
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -299,6 +347,23 @@ pub unsafe fn mremap(
 ///
 /// `old` and `new_addr` are page aligned; the sizes are in bytes and are rounded up to pages. Whatever was mapped in the new
 /// range is gone. The flags must have `MAYMOVE`.
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{MapFlags, ProtFlags, RemapFlags, mmap_anonymous, mremap_fixed, munmap, page_size};
+///
+/// let len = page_size();
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let two = unsafe { mmap_anonymous(core::ptr::null_mut(), 2 * len, ProtFlags::READ, MapFlags::PRIVATE)? };
+/// let second = two.as_ptr().wrapping_byte_add(len);
+/// // SAFETY: both pages are ours, and nobody borrows from them.
+/// let moved = unsafe { mremap_fixed(two.as_ptr(), len, len, RemapFlags::MAYMOVE, second)? };
+/// assert_eq!(moved.as_ptr(), second);
+/// // SAFETY: the page is ours, and nobody borrows from it; the first one is no longer mapped.
+/// unsafe { munmap(second, len)? };
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
 ///
 /// # Errors
 ///

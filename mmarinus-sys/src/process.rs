@@ -60,6 +60,18 @@ pub const PIDFD_SELF: BorrowedFd<'static> = {
 
 /// `gettid()`—Returns the number of the calling thread.
 ///
+/// For calls that read and write memory it is as good as the number of the process, and better once the first thread of the
+/// process has ended: its number then leads to no memory.
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::gettid;
+///
+/// let other = std::thread::spawn(gettid).join().unwrap();
+/// assert_ne!(gettid(), other);
+/// ```
+///
 /// # References
 ///
 /// [gettid(2)](https://man7.org/linux/man-pages/man2/gettid.2.html)
@@ -70,6 +82,37 @@ pub fn gettid() -> Pid {
 }
 
 /// `process_vm_readv(pid, local, remote, 0)`—Copies memory of a process here, and returns how many bytes.
+///
+/// Since Linux 3.2. With the number of the calling thread ([`gettid`]) it reads this process, and a fault becomes `EFAULT`
+/// instead of a signal: past the end of a file, guards, pages that are not readable, broken memory. It does not read
+/// `memfd_secret`, and pays no heed to protection keys.
+///
+/// The remote ranges are copied in order into the local ranges in order; their lengths need not agree. The copy stops at the
+/// first byte that cannot be read, at the end of the shorter list, and at 2 GiB less a page; what was copied until then is
+/// returned, and it is an error only if that is nothing. So a short answer is not the end: the next byte tells why.
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{IoVec, gettid, process_vm_readv};
+///
+/// let source = *b"marinus";
+/// let mut copy = [0; 7];
+/// let local = [IoVec::new(copy.as_mut_ptr().cast(), copy.len())];
+/// let remote = [IoVec::new(source.as_ptr().cast_mut().cast(), source.len())];
+/// // SAFETY: the local range is `copy`, which nobody else uses.
+/// assert_eq!(unsafe { process_vm_readv(gettid(), &local, &remote)? }, 7);
+/// assert_eq!(copy, source);
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `EFAULT`: the first byte cannot be read there, or not be written here.
+/// - `EINVAL`: more than 1024 ranges in a list, or lengths of local ranges that overflow.
+/// - `ENOMEM`: the kernel has no memory.
+/// - `ENOSYS`, `EPERM`: a sandbox forbids the call. `EPERM` also: the caller may not trace the process.
+/// - `ESRCH`: no process has this number.
 ///
 /// # Safety
 ///
@@ -85,6 +128,29 @@ pub unsafe fn process_vm_readv(pid: Pid, local: &[IoVec], remote: &[IoVec]) -> R
 }
 
 /// `process_vm_writev(pid, local, remote, 0)`—Copies memory from here into a process, and returns how many bytes.
+///
+/// Since Linux 3.2. As [`process_vm_readv`], in the other direction. Pages that are not writable stay as they are.
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{IoVec, gettid, process_vm_writev};
+///
+/// let source = *b"marinus";
+/// let mut copy = [0; 7];
+/// let local = [IoVec::new(source.as_ptr().cast_mut().cast(), source.len())];
+/// let remote = [IoVec::new(copy.as_mut_ptr().cast(), copy.len())];
+/// // SAFETY: the remote range is `copy`, which nobody else uses.
+/// assert_eq!(unsafe { process_vm_writev(gettid(), &local, &remote)? }, 7);
+/// assert_eq!(copy, source);
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`process_vm_readv`], and:
+///
+/// - `EFAULT`: the first byte cannot be written there, or not be read here.
 ///
 /// # Safety
 ///
@@ -119,6 +185,27 @@ unsafe fn transfer(number: u32, pid: Pid, local: &[IoVec], remote: &[IoVec]) -> 
 }
 
 /// `process_mrelease(pidfd, 0)`—Frees the memory of a process that is dying, without waiting for it.
+///
+/// Since Linux 5.15. The process has been killed already; whoever needs its memory need not wait until it gets to run again.
+/// Memory that it shares with a process that lives on is left alone.
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{Errno, PIDFD_SELF, process_mrelease};
+///
+/// // This process is not dying.
+/// let refused = process_mrelease(PIDFD_SELF).unwrap_err();
+/// assert!(matches!(refused, Errno::INVAL | Errno::BADF | Errno::NOSYS));
+/// ```
+///
+/// # Errors
+///
+/// - `EAGAIN`: not all of the memory could be freed; try again.
+/// - `EBADF`: `pidfd` is not a pidfd.
+/// - `EINVAL`: the process is not dying, or shares its memory with one that is not.
+/// - `ENOSYS`: the kernel is older, or has no MMU.
+/// - `ESRCH`: the process has ended.
 ///
 /// # References
 ///

@@ -30,6 +30,31 @@ bitflags! {
 /// `addr` is page aligned; `len` is in bytes and is rounded up to pages. Length 0 does nothing. On private maps the call
 /// succeeds and makes nothing durable.
 ///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{FallocateFlags, MapFlags, MemfdFlags, MsyncFlags, ProtFlags};
+/// use mmarinus_sys::{fallocate, memfd_create, mmap, msync, munmap, page_size};
+///
+/// let len = page_size();
+/// let fd = memfd_create(c"a page", MemfdFlags::CLOEXEC)?;
+/// fallocate(&fd, FallocateFlags::empty(), 0, len as u64)?;
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap(core::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, &fd, 0)? };
+/// // SAFETY: the page is ours.
+/// unsafe { msync(addr.as_ptr(), len, MsyncFlags::SYNC)? };
+/// // SAFETY: the page is ours, and nobody borrows from it.
+/// unsafe { munmap(addr.as_ptr(), len)? };
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `EBUSY`: `INVALIDATE`, and part of the range is locked.
+/// - `EINVAL`: `addr` is not page aligned; `ASYNC` with `SYNC`; a flag that the kernel does not know.
+/// - `EIO`: writing back failed; also `ENOSPC`, `EDQUOT` and whatever else the file system says.
+/// - `ENOMEM`: part of the range is not mapped (what is mapped was written back), or the range wraps around.
+///
 /// # Safety
 ///
 /// The range must be [owned](crate#safety).
