@@ -5,12 +5,19 @@ use std::time::Instant;
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-use crate::test;
+use crate::{no_std, test, tidy};
+
+type Section = fn(&Shell) -> Result<()>;
 
 /// Runs all sections, also those after a failed one; says which failed, and whether all is well.
 pub(crate) fn run(sh: &Shell) -> Result<bool> {
-    let sections: [(&str, fn(&Shell) -> Result<()>); 3] =
-        [("fmt", fmt), ("clippy", clippy), ("docs", docs)];
+    let sections: [(&str, Section); 5] = [
+        ("fmt", fmt),
+        ("clippy", clippy),
+        ("docs", docs),
+        ("tidy", tidy::run),
+        ("no_std", no_std::run),
+    ];
     let mut failed = Vec::new();
     for (name, section) in sections {
         if let Err(error) = timed(name, || section(sh)) {

@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod ci;
+mod no_std;
 mod test;
+mod tidy;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,6 +21,10 @@ mod flags {
         cmd xtask {
             /// Runs all that must hold before a change lands: fmt, clippy, docs, tidy, no_std, tests.
             cmd ci {}
+            /// Builds what is no_std into libraries that fail as soon as std links.
+            cmd no-std {}
+            /// Holds the rules of the house against every file.
+            cmd tidy {}
             /// Runs every test of every crate, and says what ran and what was skipped.
             cmd test {
                 /// Only the tests of this crate.
@@ -36,6 +42,8 @@ fn main() -> ExitCode {
     };
     let done = match flags.subcommand {
         flags::XtaskCmd::Ci(_) => ci::run(&sh),
+        flags::XtaskCmd::Tidy(_) => tidy::run(&sh).map(|()| true),
+        flags::XtaskCmd::NoStd(_) => no_std::run(&sh).map(|()| true),
         flags::XtaskCmd::Test(args) => test::run(&sh, args.package.as_deref()),
     };
     match done {

@@ -1,7 +1,7 @@
 //! What `cargo test` says, read line by line, and the table made of it.
 
+use core::fmt::{self, Display, Formatter};
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 

@@ -1,0 +1,106 @@
+//! The proof that `mmarinus-sys` and `mmarinus` do without std: a static library of each that only links without it.
+//!
+//! A check build with `--no-default-features` proves little: a crate that is `no_std` itself still takes std in by one
+//! feature of one dependency, and builds. So here stands a crate that has its own `#[panic_handler]`. std has one too, and
+//! of lang items there is only one: as soon as anything below takes std in, the compiler ends with E0152, "found duplicate
+//! lang item `panic_impl`". (Seen to happen with the feature `std` of `mmarinus` turned on.)
+//!
+//! The crate is generated below the target folder, with a workspace of its own, so that no dev-dependency of ours turns a
+//! feature on. It takes our `Cargo.lock` along, and so resolves to the same versions without the network. It has no
+//! `#[global_allocator]` either, so that a dependency on `alloc` fails as well.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use xshell::{Shell, cmd};
+
+/// A crate, and a use of it.
+struct Proof {
+    krate: &'static str,
+    /// All features but std.
+    features: &'static str,
+    /// An expression that calls the crate and gives a `usize`.
+    call: &'static str,
+}
+
+const PROOFS: &[Proof] = &[
+    Proof {
+        krate: "mmarinus-sys",
+        features: "",
+        call: "mmarinus_sys::page_size()",
+    },
+    Proof {
+        krate: "mmarinus",
+        features: "\"zerocopy\"",
+        call: "mmarinus::Map::bytes(1).anywhere().anonymously().with(mmarinus::perms::Read).map_or(0, |map| map.len())",
+    },
+];
+
+/// Builds a static library of each crate.
+pub(crate) fn run(sh: &Shell) -> Result<()> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let target = sh.current_dir().join(target);
+    for proof in PROOFS {
+        build(sh, &target, proof)
+            .with_context(|| format!("{} does not build without std", proof.krate))?;
+        println!(
+            "{} builds and links without std and without an allocator",
+            proof.krate
+        );
+    }
+    Ok(())
+}
+
+fn build(sh: &Shell, target: &Path, proof: &Proof) -> Result<()> {
+    let root = sh.current_dir();
+    let folder = target.join("no-std").join(proof.krate);
+    sh.write_file(folder.join("Cargo.toml"), manifest(&root, proof))?;
+    sh.write_file(folder.join("src/lib.rs"), source(proof))?;
+    sh.copy_file(root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
+    let _there = sh.push_dir(&folder);
+    // Not `cargo check`: that there is no allocator is only seen when a library is made.
+    Ok(cmd!(sh, "cargo build --offline --target-dir {target}").run()?)
+}
+
+fn manifest(root: &Path, proof: &Proof) -> String {
+    let Proof {
+        krate, features, ..
+    } = proof;
+    let path = root.join(krate);
+    format!(
+        r#"[package]
+name = "{krate}-without-std"
+edition = "2024"
+
+[lib]
+crate-type = ["staticlib"]
+
+[dependencies]
+{krate} = {{ path = {path:?}, default-features = false, features = [{features}] }}
+
+[profile.dev]
+panic = "abort"
+
+[workspace]
+"#
+    )
+}
+
+fn source(proof: &Proof) -> String {
+    let call = proof.call;
+    format!(
+        r#"//! Calls the crate, without std.
+#![no_std]
+
+#[unsafe(no_mangle)]
+pub extern "C" fn call() -> usize {{
+    {call}
+}}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {{
+    loop {{}}
+}}
+"#
+    )
+}
