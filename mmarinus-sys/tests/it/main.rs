@@ -5,3 +5,5 @@
 mod testing;
 
 mod common;
+mod numa;
+mod privilege;
