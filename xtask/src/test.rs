@@ -1,6 +1,7 @@
 //! `cargo xtask test`: runs every test of every crate, and accounts for each of them.
 
 mod report;
+mod target;
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -81,6 +82,20 @@ fn run_cargo(sh: &Shell, report: &mut Report, args: &[&str]) -> Result<()> {
     }
     let status = cargo.wait()?;
     let skipped = std::fs::read_to_string(skipped.path()).context("the names of skipped tests")?;
-    report.end(status, &skipped);
+    report.end(status, &skipped, |binary| list(sh, binary));
     Ok(())
+}
+
+/// The names of the tests of a binary; none if it cannot say.
+fn list(sh: &Shell, binary: &str) -> Vec<String> {
+    let listed = cmd!(sh, "{binary} --list --format terse")
+        .quiet()
+        .ignore_stderr()
+        .read();
+    listed
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"))
+        .map(String::from)
+        .collect()
 }

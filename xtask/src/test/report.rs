@@ -1,9 +1,11 @@
 //! What `cargo test` says, read line by line, and the table made of it.
 
 use core::fmt::{self, Display, Formatter};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+
+use super::target::{Counts, Target, file_name};
 
 /// All that ran, in the order in which it ran.
 #[derive(Debug)]
@@ -21,30 +23,6 @@ struct Run {
     targets: Vec<Target>,
     /// What is wrong with the run as a whole.
     trouble: Vec<String>,
-}
-
-/// One test binary, or the doctests of one crate.
-#[derive(Debug, Default)]
-struct Target {
-    name: String,
-    /// The file name of the binary; empty for doctests.
-    binary: String,
-    /// What the closing lines, `test result: ...`, say.
-    counts: Counts,
-    /// What the lines of single tests say. Output of others may break such a line in two, so they are only the second source.
-    lines: Counts,
-    /// Whether there was a closing line: a binary that died has none.
-    closed: bool,
-    failed: Vec<String>,
-    /// Each skipped test and the reason.
-    skipped: BTreeMap<String, String>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counts {
-    passed: usize,
-    failed: usize,
-    skipped: usize,
 }
 
 impl Report {
@@ -72,26 +50,16 @@ impl Report {
             return true;
         }
         let header = line.trim_start();
-        if let Some((_, binary)) = header
+        let running = header
             .strip_prefix("Running ")
-            .and_then(|rest| rest.strip_suffix(')')?.rsplit_once(" ("))
+            .and_then(|rest| rest.strip_suffix(')')?.rsplit_once(" ("));
+        if let Some((_, binary)) = running
+            && let Some(source) = run.sources.get(file_name(binary))
         {
-            let binary = file_name(binary);
-            let name = run
-                .sources
-                .get(binary)
-                .cloned()
-                .unwrap_or_else(|| binary.to_owned());
-            run.targets.push(Target {
-                name,
-                binary: binary.to_owned(),
-                ..Target::default()
-            });
+            run.targets.push(Target::new(source.clone(), binary));
         } else if let Some(name) = header.strip_prefix("Doc-tests ") {
-            run.targets.push(Target {
-                name: format!("doctests of {name}"),
-                ..Target::default()
-            });
+            run.targets
+                .push(Target::new(format!("doctests of {name}"), ""));
         } else if let Some(target) = run.targets.last_mut() {
             target.read_line(line);
         }
@@ -99,13 +67,20 @@ impl Report {
     }
 
     /// The call has ended; `skipped` holds a line for each skipped test: binary, test and reason, with tabs between.
-    pub(crate) fn end(&mut self, status: ExitStatus, skipped: &str) {
+    ///
+    /// `list` asks a test binary for the names of its tests.
+    pub(crate) fn end(
+        &mut self,
+        status: ExitStatus,
+        skipped: &str,
+        list: impl Fn(&str) -> Vec<String>,
+    ) {
         let run = self.runs.last_mut().expect("a call has begun");
         for line in skipped.lines() {
             run.skip(line);
         }
         for target in &mut run.targets {
-            target.finish();
+            target.finish(&list);
         }
         if !status.success() && run.counts().failed == 0 {
             run.trouble
@@ -179,7 +154,7 @@ impl Run {
         match self
             .targets
             .iter_mut()
-            .find(|target| target.binary == file_name(binary))
+            .find(|target| file_name(&target.binary) == file_name(binary))
         {
             Some(target) => drop(target.skipped.insert(test.to_owned(), why.to_owned())),
             None => self.trouble.push(format!(
@@ -198,98 +173,6 @@ impl Run {
             .map(|target| target.counts)
             .fold(trouble, Counts::plus)
     }
-}
-
-impl Target {
-    fn read_line(&mut self, line: &str) {
-        if let Some(counts) = line.strip_prefix("test result: ") {
-            self.counts = self.counts.plus(read_counts(counts));
-            self.closed = true;
-        } else if let Some((name, result)) = line
-            .strip_prefix("test ")
-            .and_then(|rest| rest.rsplit_once(" ... "))
-        {
-            match result {
-                "ok" => self.lines.passed += 1,
-                "FAILED" => {
-                    self.lines.failed += 1;
-                    self.failed.push(name.to_owned());
-                }
-                _ if result.starts_with("ignored") => {
-                    self.lines.skipped += 1;
-                    self.skipped.insert(name.to_owned(), result.to_owned());
-                }
-                _ => {}
-            }
-        } else if let Some((_, how)) = line.split_once("process didn't exit successfully: ") {
-            // A binary whose tests fail exits with 101 and has its closing line; one that died has none.
-            if !self.closed {
-                let how = how
-                    .rsplit_once(" (")
-                    .map_or(how, |(_, how)| how.trim_end_matches(')'));
-                self.failed.push(format!("the whole binary: {how}"));
-            }
-        }
-    }
-
-    /// Settles the counts once all is read.
-    fn finish(&mut self) {
-        if !self.closed {
-            if !self
-                .failed
-                .iter()
-                .any(|name| name.starts_with("the whole binary"))
-            {
-                self.failed
-                    .push("the whole binary: it ended before its tests did".to_owned());
-            }
-            self.counts = Counts {
-                failed: self.failed.len(),
-                ..self.lines
-            };
-        }
-        if self.failed.len() < self.counts.failed {
-            let lost = self.counts.failed - self.failed.len();
-            self.failed.push(format!(
-                "{lost} tests whose names the output above does not show in one line"
-            ));
-        }
-        // A test that failed has not been skipped, whatever it did before.
-        self.skipped.retain(|name, _| !self.failed.contains(name));
-        // libtest takes a skipped test for one that passed.
-        let skipped = self.skipped.len();
-        self.counts.passed = (self.counts.passed + self.counts.skipped).saturating_sub(skipped);
-        self.counts.skipped = skipped;
-    }
-}
-
-impl Counts {
-    fn plus(self, other: Self) -> Self {
-        Self {
-            passed: self.passed + other.passed,
-            failed: self.failed + other.failed,
-            skipped: self.skipped + other.skipped,
-        }
-    }
-}
-
-/// Reads `ok. 5 passed; 0 failed; 1 ignored; 0 measured; ...`.
-fn read_counts(line: &str) -> Counts {
-    let count = |what: &str| {
-        let words: Vec<&str> = line.split([' ', ';']).collect();
-        let at = words.iter().position(|word| *word == what);
-        at.and_then(|at| words.get(at.checked_sub(1)?)?.parse().ok())
-            .unwrap_or(0)
-    };
-    Counts {
-        passed: count("passed"),
-        failed: count("failed"),
-        skipped: count("ignored"),
-    }
-}
-
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 impl Display for Report {
@@ -339,5 +222,144 @@ impl Display for Report {
             writeln!(f, "  {what}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    /// What one call of cargo comes to that builds `a/tests/it.rs` and `b.rs`, prints these lines and ends with this code.
+    fn read(code: i32, skipped: &str, lines: &str) -> Report {
+        let mut report = Report::new("/clone".into());
+        report.begin("--workspace");
+        for (source, binary) in [("a/tests/it.rs", "it-1"), ("b.rs", "b-2")] {
+            let target = format!(r#"{{"src_path":"/clone/{source}"}}"#);
+            let message = format!(
+                r#"{{"reason":"compiler-artifact","target":{target},"executable":"/clone/t/{binary}"}}"#
+            );
+            assert!(report.read_line(&message));
+        }
+        for line in lines.lines() {
+            assert!(!report.read_line(line));
+        }
+        let list = |_: &str| ["a", "b", "c"].map(String::from).to_vec();
+        report.end(ExitStatus::from_raw(code << 8), skipped, list);
+        report
+    }
+
+    const PASSED: &str = "test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
+    const FAILED: &str = "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
+
+    #[test]
+    fn what_passed_is_named_by_its_source() {
+        let lines =
+            format!("     Running tests/it.rs (t/it-1)\ntest a ... ok\ntest b ... ok\n{PASSED}");
+        let report = read(0, "", &lines);
+        assert_eq!(report.summary(), "2 passed, 0 failed, 0 skipped");
+        assert!(report.is_good());
+        assert!(
+            report
+                .to_string()
+                .contains("a/tests/it.rs       2       0        0\n"),
+            "{report}"
+        );
+    }
+
+    #[test]
+    fn what_was_skipped_has_not_passed() {
+        let lines =
+            format!("     Running tests/it.rs (t/it-1)\ntest a ... ok\ntest b ... ok\n{PASSED}");
+        let report = read(
+            0,
+            "/clone/t/it-1\ta\tno root\n/clone/t/it-1\ta\tno root\n",
+            &lines,
+        );
+        assert_eq!(report.summary(), "1 passed, 0 failed, 1 skipped");
+        assert!(
+            report.to_string().contains("a/tests/it.rs a: no root\n"),
+            "{report}"
+        );
+        // Nor has it been skipped if it failed.
+        let lines = format!(
+            "     Running tests/it.rs (t/it-1)\ntest a ... FAILED\ntest b ... ok\n{FAILED}"
+        );
+        assert_eq!(
+            read(101, "t/it-1\ta\tno root\n", &lines).summary(),
+            "1 passed, 1 failed, 0 skipped"
+        );
+        // A skip by nobody knows whom is not lost.
+        assert_eq!(
+            read(0, "t/it-2\ta\tno root\n", "").summary(),
+            "0 passed, 1 failed, 0 skipped"
+        );
+    }
+
+    #[test]
+    fn an_ignored_example_is_skipped() {
+        let lines = "   Doc-tests a\ntest a.rs - f (line 1) ... ignored\n\
+            test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
+            test a.rs - f (line 9) - compile fail ... FAILED\n";
+        let report = read(101, "", &format!("{lines}{FAILED}"));
+        assert_eq!(report.summary(), "1 passed, 1 failed, 1 skipped");
+        assert!(
+            report
+                .to_string()
+                .contains("doctests of a a.rs - f (line 9) - compile fail\n"),
+            "{report}"
+        );
+    }
+
+    #[test]
+    fn a_binary_that_dies_is_a_failure() {
+        let died = "error: test failed, to rerun pass `-p a`\n\nCaused by:\n  \
+            process didn't exit successfully: `t/it-1` (signal: 11, SIGSEGV: invalid memory reference)\n";
+        let lines = format!(
+            "     Running tests/it.rs (t/it-1)\ntest a ... ok\n{died}     Running b.rs (t/b-2)\n{PASSED}"
+        );
+        let report = read(101, "", &lines);
+        assert_eq!(report.summary(), "3 passed, 1 failed, 0 skipped");
+        let said = "a/tests/it.rs the whole binary: signal: 11, SIGSEGV: invalid memory reference; not finished: b, c\n";
+        assert!(report.to_string().contains(said), "{report}");
+        // So is one that dies after its tests.
+        let lines = format!(
+            "     Running tests/it.rs (t/it-1)\ntest a ... ok\ntest b ... ok\n{PASSED}\n{died}"
+        );
+        assert_eq!(
+            read(101, "", &lines).summary(),
+            "2 passed, 1 failed, 0 skipped"
+        );
+        // One that leaves early looks well to cargo.
+        assert_eq!(
+            read(0, "", "     Running tests/it.rs (t/it-1)\n").summary(),
+            "0 passed, 1 failed, 0 skipped"
+        );
+    }
+
+    #[test]
+    fn a_broken_line_does_not_hide_a_failure() {
+        let lines = format!(
+            "     Running tests/it.rs (t/it-1)\ntest a ... noise\nFAILED\ntest b ... ok\n{FAILED}"
+        );
+        let report = read(101, "", &lines);
+        assert_eq!(report.summary(), "1 passed, 1 failed, 0 skipped");
+        assert!(
+            report.to_string().contains("1 tests whose names"),
+            "{report}"
+        );
+    }
+
+    #[test]
+    fn no_tests_are_no_success() {
+        assert!(!read(0, "", "").is_good());
+        let report = read(
+            101,
+            "",
+            "error[E0432]: unresolved import\nerror: could not compile `a`",
+        );
+        assert_eq!(report.summary(), "0 passed, 1 failed, 0 skipped");
+        assert!(!report.is_good());
     }
 }
