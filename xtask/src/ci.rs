@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
+use crate::features::{self, Features};
 use crate::{no_std, test, tidy};
 
 type Section = fn(&Shell) -> Result<()>;
@@ -54,29 +55,19 @@ fn fmt(sh: &Shell) -> Result<()> {
     Ok(cmd!(sh, "cargo fmt --all --check").run()?)
 }
 
-/// Clippy over everything, then over each set of features in which `mmarinus` may be built.
+/// Clippy over everything; then over each crate that has features, without any and with each alone.
 fn clippy(sh: &Shell) -> Result<()> {
-    let everything: &[&str] = &["--workspace", "--all-targets"];
-    let mut sets = vec![everything];
-    sets.extend([
-        &["--package", "mmarinus", "--no-default-features"][..],
-        &[
-            "--package",
-            "mmarinus",
-            "--no-default-features",
-            "--features",
-            "std",
-        ],
-        &[
-            "--package",
-            "mmarinus",
-            "--no-default-features",
-            "--features",
-            "zerocopy",
-        ],
-    ]);
-    for set in sets {
-        cmd!(sh, "cargo clippy {set...} -- -D warnings").run()?;
+    cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings").run()?;
+    for Features { krate, names } in features::of_all(sh)? {
+        // No feature at all stands first; a crate that has none is done already.
+        let none = names.first().map(|_| String::new());
+        for feature in none.into_iter().chain(names) {
+            cmd!(
+                sh,
+                "cargo clippy -p {krate} --no-default-features --features {feature} -- -D warnings"
+            )
+            .run()?;
+        }
     }
     Ok(())
 }

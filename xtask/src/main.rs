@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod ci;
+mod features;
 mod no_std;
 mod test;
 mod tidy;
