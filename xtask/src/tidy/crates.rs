@@ -3,7 +3,7 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Block, ImplItemFn, Item, ItemFn, Meta, ReturnType, Visibility};
+use syn::{Attribute, Block, ImplItemFn, Item, ItemFn, Meta, ReturnType, Signature, Visibility};
 
 use super::{File, Rule};
 
@@ -106,21 +106,26 @@ struct Calls {
 impl<'a> Visit<'a> for Calls {
     /// A function that can fail or is unsafe is a system call, whatever helper it calls it by.
     fn visit_item_fn(&mut self, item: &'a ItemFn) {
-        let fails = matches!(&item.sig.output, ReturnType::Type(_, output) if has_name(output, &["Result"]));
-        let calls = fails || item.sig.unsafety.is_some() || names_the_kernel(&item.block);
+        let calls = is_fallible(&item.sig) || names_the_kernel(&item.block);
         if calls && is_public(&item.vis) && !is_linked(&item.attrs) {
             self.unlinked.push(item.sig.ident.span().start().line);
         }
         visit::visit_item_fn(self, item);
     }
 
-    /// A method may fail for reasons of its own.
+    /// A method may fail for reasons of its own, and one that only asks what the kernel has is no call.
     fn visit_impl_item_fn(&mut self, item: &'a ImplItemFn) {
-        if names_the_kernel(&item.block) && is_public(&item.vis) && !is_linked(&item.attrs) {
+        let calls = is_fallible(&item.sig) && names_the_kernel(&item.block);
+        if calls && is_public(&item.vis) && !is_linked(&item.attrs) {
             self.unlinked.push(item.sig.ident.span().start().line);
         }
         visit::visit_impl_item_fn(self, item);
     }
+}
+
+fn is_fallible(sig: &Signature) -> bool {
+    let fails = matches!(&sig.output, ReturnType::Type(_, output) if has_name(output, &["Result"]));
+    fails || sig.unsafety.is_some()
 }
 
 fn is_public(vis: &Visibility) -> bool {
@@ -283,10 +288,12 @@ mod tests {
         assert_lines(
             name,
             path,
-            "impl S { pub fn f(&self) { unsafe { syscall(1) } } }",
+            "impl S { pub fn f() -> Result<()> { unsafe { syscall(1) } } }",
             &[1],
         );
-        // Neither of these is one: private, no call.
+        // None of these is one: private, no call, a question.
+        let question = "impl S { pub fn has() -> bool { unsafe { syscall(1) } } }\n";
+        assert_lines(name, path, question, &[]);
         assert_lines(
             name,
             path,
