@@ -1,8 +1,46 @@
-//! Linux memory maps.
+#![doc = include_str!("../README.md")]
 #![no_std]
-
-#[cfg(feature = "std")]
-extern crate std;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 compile_error!("mmarinus maps memory on Linux and Android only");
+
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod access;
+mod atomics;
+pub mod backing;
+mod build;
+pub mod builder;
+mod copy;
+mod error;
+mod extent;
+mod fault;
+pub mod kind;
+mod layout;
+mod leak;
+#[cfg(feature = "std")]
+mod load;
+mod map;
+pub mod perms;
+mod promise;
+mod range;
+mod region;
+mod reprotect;
+mod slices;
+mod source;
+mod split;
+#[cfg(feature = "zerocopy")]
+mod typed;
+mod unmap;
+mod view;
+
+pub use atomics::{Atomic, Observed};
+pub use builder::Builder;
+pub use error::Error;
+pub use fault::Fault;
+pub use kind::{Private, Shared};
+pub use map::Map;
+pub use mmarinus_sys::{Errno, ProtFlags};
+pub use source::Source;
+pub use view::View;

@@ -1,0 +1,227 @@
+//! What stands behind the pages of a map, so who else can change or remove them; and the traits that carry the soundness.
+//!
+//! | backing | how one gets it | `Private` | `Shared` |
+//! | --- | --- | --- | --- |
+//! | [`Anonymous`] | `.anonymously()` | slices | atomics |
+//! | [`Stable`] | `unsafe { map.assume_stable() }` | slices | slices |
+//! | [`Present`] | `unsafe { map.assume_present() }` | atomics | atomics |
+//! | [`Exposed`] | `map.expose()` | atomics | atomics |
+//! | [`File`] | `.from(&file, offset)` | copies | copies |
+//! | [`Device`] | `.from_device(&fd, offset)` | copies out | copies out |
+//!
+//! The four traits [`NoFault`], [`Concurrent`], [`NoRace`] and [`Unsliced`] say it of each pair of backing and kind. No pair is both
+//! `Concurrent` and `NoRace`: with both, two safe calls would give `&[u8]` and `&[AtomicU8]` over the same bytes.
+#![expect(unsafe_code, reason = "the unsafe marker traits are implemented here")]
+
+use core::fmt::Debug;
+
+use crate::kind::{Kind, Private, Shared};
+
+/// Memory of no file: zeroed pages that belong to this process alone (`Private`) or also to its forked children (`Shared`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Anonymous;
+
+/// A regular file or a block device, which anybody may write or truncate at any moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct File;
+
+/// Any other file descriptor, whose driver decides what the pages are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Device;
+
+/// A file that nobody else writes or truncates, by the promise of [`Map::assume_stable`](crate::Map::assume_stable).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Stable;
+
+/// Pages that are there and stay there, which others may write, by the promise of
+/// [`Map::assume_present`](crate::Map::assume_present).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Present;
+
+/// Pages that a guest, a device or the kernel writes from now on, by [`Map::expose`](crate::Map::expose).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Exposed;
+
+/// What stands behind the pages of a map of kind `K`.
+///
+/// Sealed: who else can reach the pages is for this crate to prove.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot stand behind a `{K}` map",
+    label = "not a backing of a `{K}` map",
+    note = "a builder says what it maps with `.anonymously()`, `.from(&file, offset)`, `.from_device(&fd, offset)` or \
+            `.from_source(&source, offset)` before `.with(perms)`"
+)]
+pub trait Backing<K: Kind>:
+    sealed::Sealed<K> + Copy + Default + Debug + Eq + Send + Sync + Unpin + 'static
+{
+}
+
+/// An access inside the map never faults.
+///
+/// # Safety
+///
+/// For whoever implements it: every page of such a map is there as long as the map lives, whatever safe code or another process
+/// does; what is outside of that promise is listed in `SAFETY.md`.
+#[diagnostic::on_unimplemented(
+    message = "touching a `{K}` map of a `{Self}` can fault",
+    note = "a file may be truncated at any moment, and touching what is gone is SIGBUS",
+    note = "`read_at`, `write_at` and `view` copy instead, and give an error where the pages are gone",
+    note = "`unsafe {{ map.assume_present() }}` promises that they stay"
+)]
+pub unsafe trait NoFault<K: Kind>: Backing<K> {}
+
+/// An access never faults, and others may be writing at the same time: atomics through `&self`, never slices.
+///
+/// # Safety
+///
+/// For whoever implements it: as for [`NoFault`]; and the pair is not [`NoRace`].
+#[diagnostic::on_unimplemented(
+    message = "there are no atomics through `&self` on a `{K}` map of `{Self}`",
+    label = "not memory that is shared without faults",
+    note = "memory that nobody else changes gives slices, and `atomics_mut` through `&mut self`",
+    note = "`map.expose()` turns it into memory that others write; `unsafe {{ map.assume_present() }}` does that for files",
+    note = "`read_at`, `write_at` and `view` copy from any map"
+)]
+pub unsafe trait Concurrent<K: Kind>: NoFault<K> {}
+
+/// An access never faults, and nobody else ever changes the bytes: slices, never atomics through `&self`.
+///
+/// # Safety
+///
+/// For whoever implements it: as for [`NoFault`]; and as long as the map lives, its bytes change only through the map itself.
+#[diagnostic::on_unimplemented(
+    message = "there is no slice of a `{K}` map of `{Self}`: others may change or remove its bytes",
+    label = "not memory that nobody else changes",
+    note = "a slice promises bytes that nobody else changes; files can be written and truncated, shared memory is shared",
+    note = "`read_at`, `write_at`, `read_obj` and `view` copy, and turn a fault into an error",
+    note = "`atomics` and `observe` give shared memory without data races, where the pages cannot vanish",
+    note = "`unsafe {{ map.assume_stable() }}` promises that nobody else writes or truncates the file"
+)]
+pub unsafe trait NoRace<K: Kind>: NoFault<K> {}
+
+/// Every pair that is not [`NoRace`]: since no slice exists, bytes may be written through a [`View`](crate::View) and `&self`.
+///
+/// # Safety
+///
+/// For whoever implements it: the pair is not [`NoRace`].
+#[diagnostic::on_unimplemented(
+    message = "a `{K}` map of `{Self}` is not written through a shared view",
+    note = "it has slices, so writing needs `&mut`: `as_mut_slice`, or `write_at` on the map"
+)]
+pub unsafe trait Unsliced<K: Kind>: Backing<K> {}
+
+/// Safe code may write the bytes: every backing but [`Device`].
+#[diagnostic::on_unimplemented(
+    message = "safe code does not write a `{K}` map of `{Self}`",
+    note = "what is written to a device may make the kernel or the hardware write anywhere",
+    note = "`unsafe {{ map.write_device_at(offset, bytes) }}` writes where that is known to be harmless"
+)]
+pub trait Written<K: Kind>: Backing<K> {}
+
+impl<K: Kind> Backing<K> for Anonymous {}
+impl<K: Kind> Backing<K> for File {}
+impl<K: Kind> Backing<K> for Device {}
+impl<K: Kind> Backing<K> for Stable {}
+impl<K: Kind> Backing<K> for Present {}
+impl<K: Kind> Backing<K> for Exposed {}
+
+// SAFETY: the kernel makes the pages of anonymous memory when they are touched; shared memory without a reservation, where it may
+// fail to, is refused by the builder.
+unsafe impl<K: Kind> NoFault<K> for Anonymous {}
+// SAFETY: the caller of `assume_stable` promises that the file reaches the end of the map, with its blocks allocated.
+unsafe impl<K: Kind> NoFault<K> for Stable {}
+// SAFETY: the caller of `assume_present` promises the same.
+unsafe impl<K: Kind> NoFault<K> for Present {}
+// SAFETY: only maps that were `NoFault` become exposed, and exposing takes no page away.
+unsafe impl<K: Kind> NoFault<K> for Exposed {}
+
+// SAFETY: `NoFault` above; shared anonymous memory is not `NoRace`, as forked children write it.
+unsafe impl Concurrent<Shared> for Anonymous {}
+// SAFETY: `NoFault` above; not `NoRace`.
+unsafe impl<K: Kind> Concurrent<K> for Present {}
+// SAFETY: `NoFault` above; not `NoRace`.
+unsafe impl<K: Kind> Concurrent<K> for Exposed {}
+
+// SAFETY: `NoFault` above; private anonymous memory is reached through this map alone, a forked child gets a copy.
+unsafe impl NoRace<Private> for Anonymous {}
+// SAFETY: `NoFault` above; the caller of `assume_stable` promises that nobody else writes the file.
+unsafe impl<K: Kind> NoRace<K> for Stable {}
+
+// SAFETY: shared anonymous memory is not `NoRace`.
+unsafe impl Unsliced<Shared> for Anonymous {}
+// SAFETY: not `NoRace`, for either kind.
+unsafe impl<K: Kind> Unsliced<K> for File {}
+// SAFETY: not `NoRace`, for either kind.
+unsafe impl<K: Kind> Unsliced<K> for Device {}
+// SAFETY: not `NoRace`, for either kind.
+unsafe impl<K: Kind> Unsliced<K> for Present {}
+// SAFETY: not `NoRace`, for either kind.
+unsafe impl<K: Kind> Unsliced<K> for Exposed {}
+
+impl<K: Kind> Written<K> for Anonymous {}
+impl<K: Kind> Written<K> for File {}
+impl<K: Kind> Written<K> for Stable {}
+impl<K: Kind> Written<K> for Present {}
+impl<K: Kind> Written<K> for Exposed {}
+
+/// How bytes of a map are copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// By the kernel, which turns a fault into an error.
+    Kernel,
+    /// In this process, beside others that may be writing: never by a plain load or store.
+    Racy,
+    /// In this process, plainly: nobody else changes the bytes.
+    Plain,
+}
+
+mod sealed {
+    use super::{Access, Anonymous, Device, Exposed, File, Kind, Present, Stable};
+    use crate::leak::FromLeaked;
+    use crate::perms::Permissions;
+    use crate::view::View;
+
+    #[expect(unnameable_types, reason = "the seal of `Backing`")]
+    pub trait Sealed<K: Kind> {
+        /// How bytes are copied: `Plain` only where the pair is `NoRace`, `Racy` only where it is `NoFault`.
+        const ACCESS: Access;
+
+        /// What [`Map::leak`](crate::Map::leak) gives: a slice only where the pair is `NoRace`.
+        type Leaked<P: Permissions>: FromLeaked;
+    }
+
+    impl<K: Kind> Sealed<K> for Anonymous {
+        const ACCESS: Access = if K::SHARED {
+            Access::Racy
+        } else {
+            Access::Plain
+        };
+        type Leaked<P: Permissions> =
+            K::Choose<P::Leaked<View<'static, P, K, Self>>, View<'static, P, K, Self>>;
+    }
+
+    impl<K: Kind> Sealed<K> for Stable {
+        const ACCESS: Access = Access::Plain;
+        type Leaked<P: Permissions> = P::Leaked<View<'static, P, K, Self>>;
+    }
+
+    impl<K: Kind> Sealed<K> for Present {
+        const ACCESS: Access = Access::Racy;
+        type Leaked<P: Permissions> = View<'static, P, K, Self>;
+    }
+
+    impl<K: Kind> Sealed<K> for Exposed {
+        const ACCESS: Access = Access::Racy;
+        type Leaked<P: Permissions> = View<'static, P, K, Self>;
+    }
+
+    impl<K: Kind> Sealed<K> for File {
+        const ACCESS: Access = Access::Kernel;
+        type Leaked<P: Permissions> = View<'static, P, K, Self>;
+    }
+
+    impl<K: Kind> Sealed<K> for Device {
+        const ACCESS: Access = Access::Kernel;
+        type Leaked<P: Permissions> = View<'static, P, K, Self>;
+    }
+}

@@ -1,0 +1,266 @@
+//! The end of a request: the system call that makes a map in a free place, over a range, or over another map.
+#![expect(
+    unsafe_code,
+    reason = "says what the pages of a new map are, and replaces others"
+)]
+
+use mmarinus_sys::Errno;
+
+use crate::backing::Backing;
+use crate::builder::{Builder, New, Onto, Over, Prepared};
+use crate::error::{Cause, Error, Operation, Reason};
+use crate::kind::Kind;
+use crate::layout::Layout;
+use crate::map::Map;
+use crate::perms::Permissions;
+use crate::region::Region;
+
+impl<K: Kind, B: Backing<K>> Builder<'_, K, B, New> {
+    /// Maps what was asked for, with these permissions.
+    ///
+    /// One call of `mmap`; two more before it if the descriptor was not looked at yet, and one after it to
+    /// [`populate`](Self::populate) what is not private anonymous memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{Errno, Map, perms};
+    ///
+    /// let map = Map::bytes(100).anywhere().anonymously().with(perms::Read)?;
+    /// assert!(map.iter().all(|&byte| byte == 0));
+    ///
+    /// let error = Map::bytes(100).at(map.addr()).anonymously().with(perms::Read).unwrap_err();
+    /// assert_eq!(error.errno(), Errno::EXIST);
+    /// # Ok::<(), mmarinus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The error says what to do about it.
+    ///
+    /// - `EACCES`: the file is not open for reading, or not for writing where a shared map is to be written.
+    /// - `EAGAIN`: locking would pass `RLIMIT_MEMLOCK`.
+    /// - `EEXIST`: something is mapped where [`at`](Self::at) says.
+    /// - `EFAULT`: a page could not be populated: the file is shorter than the map, or its storage is full.
+    /// - `EINVAL`: address and offset do not agree, the address is in page 0, the permissions have unknown bits, or none of
+    ///   reading and writing where pages are to be populated.
+    /// - `EISDIR`, `ENODEV`, `EOPNOTSUPP`: the descriptor is not a file that can be mapped so; see [`Source::of`](crate::Source::of).
+    ///   `EOPNOTSUPP` also for shared anonymous memory without a reservation.
+    /// - `ENOMEM`: more than `isize::MAX` bytes, or no room: address space, `RLIMIT_AS`, commit limit, `vm.max_map_count`.
+    /// - `EOVERFLOW`: the map would end past the largest offset of a file.
+    /// - `EPERM`: a mount option or a seal forbids it, or the address is below `vm.mmap_min_addr`.
+    #[inline]
+    pub fn with<P: Permissions>(self, perms: P) -> Result<Map<P, K, B>, Error> {
+        let region = self.map(self.prepare(perms.flags())?)?;
+        // SAFETY: the region was just mapped with the flags of `perms`, of kind `K`, from the origin that `B` names (`prepare`).
+        Ok(unsafe { Map::from_region(perms, region) })
+    }
+
+    /// Maps in a free place.
+    #[inline]
+    fn map(&self, prepared: Prepared<'_>) -> Result<Region, Cause> {
+        let Prepared {
+            layout,
+            page_shift,
+            prot,
+            flags,
+            behind,
+            ..
+        } = prepared;
+        let New { address, exactly } = self.place;
+        let Some(layout) = layout else {
+            return Ok(Region::empty(page_shift));
+        };
+        let mapped = if exactly {
+            let start = first_page(self, layout, address)?;
+            Region::map_at(layout, start, prot, flags, behind)
+        } else {
+            Region::map(
+                layout,
+                address.saturating_sub(layout.head()),
+                prot,
+                flags,
+                behind,
+            )
+        };
+        finish(&prepared, mapped, [layout.len(), address])
+    }
+}
+
+impl<K: Kind, B: Backing<K>> Builder<'_, K, B, Onto> {
+    /// Maps what was asked for over whatever is mapped there, with these permissions: `MAP_FIXED`.
+    ///
+    /// # Safety
+    ///
+    /// The whole pages around `address .. address + size` belong to the caller: no Rust allocation, stack, static, code or map lies
+    /// there, nobody borrows from them, and nobody else will unmap, move or reprotect them.
+    ///
+    /// `MAP_FIXED` is not transactional: after an error the range may be unmapped, and another thread may map it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`with`](Builder::with), but for `EEXIST`.
+    #[inline]
+    pub unsafe fn replace<P: Permissions>(self, perms: P) -> Result<Map<P, K, B>, Error> {
+        let prepared = self.prepare(perms.flags())?;
+        let Prepared {
+            layout,
+            page_shift,
+            prot,
+            flags,
+            behind,
+            ..
+        } = prepared;
+        let region = match layout {
+            None => Region::empty(page_shift),
+            Some(layout) => {
+                let start = first_page(&self, layout, self.place.address)?;
+                // SAFETY: the caller gives the range away.
+                let mapped = unsafe { Region::map_onto(layout, start, prot, flags, behind) };
+                finish(&prepared, mapped, [layout.len(), self.place.address])?
+            }
+        };
+        // SAFETY: the region was just mapped with the flags of `perms`, of kind `K`, from the origin that `B` names (`prepare`).
+        Ok(unsafe { Map::from_region(perms, region) })
+    }
+}
+
+impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
+    /// Asks for other pages in the place of this map's, which are gone then: `mremap` with `MREMAP_FIXED`.
+    ///
+    /// The new pages are mapped elsewhere first, and moved over the old ones only when nothing can go wrong with them any more;
+    /// so a failure leaves this map as it was, and gives it back in the error. If the move itself fails, the kernel may already
+    /// have unmapped the old pages; then there is no map in the error, and the range is never touched again.
+    ///
+    /// Length and address stay. A file's offset must agree with the address modulo the page size.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use mmarinus::{Map, perms};
+    ///
+    /// let mut file = tempfile::tempfile()?;
+    /// file.write_all(b"hello")?;
+    /// let old = Map::bytes(5).anywhere().anonymously().with(perms::ReadWrite)?;
+    /// let addr = old.addr();
+    /// let new = old.remap().from(&file, 0).with(perms::Read)?;
+    /// assert_eq!(new.addr(), addr);
+    /// let mut bytes = [0; 5];
+    /// new.read_at(0, &mut bytes)?;
+    /// assert_eq!(&bytes, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// [mremap(2)](https://man7.org/linux/man-pages/man2/mremap.2.html)
+    #[inline]
+    pub fn remap(self) -> Builder<'static, crate::Private, crate::builder::Unset, Over<Self>> {
+        Builder::new(self.len(), Over { old: self })
+    }
+}
+
+impl<K: Kind, B: Backing<K>, P0: Permissions, K0: Kind, B0: Backing<K0>>
+    Builder<'_, K, B, Over<Map<P0, K0, B0>>>
+{
+    /// Maps what was asked for and moves it over the old map, with these permissions.
+    ///
+    /// # Errors
+    ///
+    /// As for the `with` of a [new](New) map, and then the old map comes back with the error, exactly as it was.
+    ///
+    /// Only if the move failed is there no map in the error: mostly `ENOMEM`, at `vm.max_map_count`.
+    #[inline]
+    #[expect(
+        clippy::type_complexity,
+        reason = "the new map or the old one: both are said in full"
+    )]
+    pub fn with<P: Permissions>(self, perms: P) -> Result<Map<P, K, B>, Error<Map<P0, K0, B0>>> {
+        let new = match self
+            .prepare(perms.flags())
+            .and_then(|prepared| self.map(prepared))
+        {
+            Ok(new) => new,
+            Err(cause) => return Err(Error::with_map(cause, self.place.old)),
+        };
+        let (_, old) = self.place.old.into_region();
+        let region = if old.len() == 0 {
+            new
+        } else {
+            let (address, len) = old.pages();
+            Region::replace(old, new).map_err(|errno| {
+                let figures = [len, address];
+                Error::lost(Cause {
+                    operation: Operation::Mremap,
+                    reason: Reason::RangeLost,
+                    errno,
+                    figures,
+                })
+            })?
+        };
+        // SAFETY: the region was just mapped with the flags of `perms`, of kind `K`, from the origin that `B` names (`prepare`), and
+        // moved whole.
+        Ok(unsafe { Map::from_region(perms, region) })
+    }
+
+    /// Maps in a free place what can be moved over the old map.
+    fn map(&self, prepared: Prepared<'_>) -> Result<Region, Cause> {
+        let old = self.place.old.region();
+        let Prepared {
+            layout,
+            page_shift,
+            prot,
+            flags,
+            behind,
+            ..
+        } = prepared;
+        let Some(layout) = layout else {
+            return Ok(Region::empty(page_shift));
+        };
+        if page_shift != old.page_shift() {
+            return Err(self.refused(Reason::OtherPages));
+        }
+        if layout.head() != old.head() {
+            return Err(self.refused(Reason::Misplaced));
+        }
+        finish(
+            &prepared,
+            Region::map(layout, 0, prot, flags, behind),
+            [layout.len(), 0],
+        )
+    }
+}
+
+/// The address of the first whole page, if the first asked byte can be at `address`.
+fn first_page<K: Kind, B, A>(
+    request: &Builder<'_, K, B, A>,
+    layout: Layout,
+    address: usize,
+) -> Result<usize, Cause> {
+    let mask = (1 << layout.page_shift()) - 1;
+    if address & mask != layout.head() {
+        return Err(request.refused(Reason::Misplaced));
+    }
+    match address & !mask {
+        0 => Err(request.refused(Reason::AddressZero)),
+        start => Ok(start),
+    }
+}
+
+/// What is left to do once the kernel has answered.
+#[inline]
+fn finish(
+    prepared: &Prepared<'_>,
+    mapped: Result<Region, Errno>,
+    figures: [usize; 2],
+) -> Result<Region, Cause> {
+    let region = mapped.map_err(|errno| Cause::kernel(Operation::Mmap, errno, figures))?;
+    if prepared.populate {
+        let (address, len) = region.pages();
+        region
+            .populate(prepared.prot)
+            .map_err(|errno| Cause::kernel(Operation::Populate, errno, [len, address]))?;
+    }
+    Ok(region)
+}

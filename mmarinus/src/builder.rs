@@ -1,0 +1,403 @@
+//! How a map is asked for: a plain set of options, and the places where it may go.
+
+use core::fmt::Debug;
+use core::marker::PhantomData;
+
+use mmarinus_sys::{MapFlags, ProtFlags};
+use rustix::fd::{AsFd, BorrowedFd};
+
+use crate::backing::{Anonymous, Device, File};
+use crate::error::{Cause, Operation, Reason};
+use crate::kind::{Kind, Private};
+use crate::layout::Layout;
+use crate::map::Map;
+use crate::perms::{self, ASKABLE};
+use crate::region::Behind;
+use crate::source::{Source, look_at_device, look_at_file, page_shift};
+
+/// A map that is being asked for. Nothing is mapped before [`with`](Self::with).
+///
+/// Made by [`Map::bytes`], [`Map::whole`] and [`Map::remap`]. A source must be named: `.anonymously()`, `.from(&file, offset)`,
+/// `.from_device(&fd, offset)` or `.from_source(&source, offset)`. All else has a default: the kernel chooses the address, the kind is
+/// [`Private`].
+///
+/// `A` is where the map goes: [`New`] (a free place), [`Onto`] (over something that the caller owns) or [`Over`] (over a map).
+#[derive(Debug)]
+#[must_use = "nothing is mapped before `.with(perms)`"]
+pub struct Builder<'fd, K = Private, B = Unset, A = New> {
+    /// Bytes asked for.
+    pub(crate) size: usize,
+    /// The offset in the source of the first asked byte.
+    pub(crate) offset: u64,
+    origin: Origin<'fd>,
+    flags: MapFlags,
+    populate: bool,
+    pub(crate) place: A,
+    parameters: PhantomData<(K, B)>,
+}
+
+/// No source has been named yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Unset;
+
+/// A free place: the kernel's choice, near an address, or exactly at one.
+#[derive(Clone, Copy, Debug)]
+pub struct New {
+    pub(crate) address: usize,
+    pub(crate) exactly: bool,
+}
+
+/// An address range that the caller owns and gives away.
+#[derive(Clone, Copy, Debug)]
+pub struct Onto {
+    pub(crate) address: usize,
+}
+
+/// The place of a map, which is given back if it cannot be replaced.
+#[derive(Debug)]
+pub struct Over<M> {
+    pub(crate) old: M,
+}
+
+/// Where the pages come from.
+#[derive(Clone, Copy, Debug)]
+enum Origin<'fd> {
+    /// No file.
+    Anonymous,
+    /// A descriptor that must be a file, which is still to be looked at.
+    File(BorrowedFd<'fd>),
+    /// A descriptor that may be anything, which is still to be looked at.
+    Device(BorrowedFd<'fd>),
+    /// A descriptor that was looked at: its pages have this log2 of a size.
+    Looked(BorrowedFd<'fd>, u8),
+}
+
+/// A request that passed every check which needs no place: the arguments of the system call.
+pub(crate) struct Prepared<'fd> {
+    /// `None` if no bytes are asked for.
+    pub(crate) layout: Option<Layout>,
+    pub(crate) page_shift: u8,
+    pub(crate) prot: ProtFlags,
+    pub(crate) flags: MapFlags,
+    pub(crate) behind: Behind<'fd>,
+    /// Whether the pages are brought in by a call of its own.
+    pub(crate) populate: bool,
+}
+
+/// In one concrete impl, so that `Map::bytes` needs no annotation.
+impl Map<perms::None> {
+    /// Asks for a map of `size` bytes.
+    ///
+    /// With a size of 0 the map is empty: no system call is made, and the address is dangling.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{Map, perms};
+    ///
+    /// let map = Map::bytes(1 << 20).anywhere().anonymously().with(perms::ReadWrite)?;
+    /// assert_eq!(map.len(), 1 << 20);
+    /// # Ok::<(), mmarinus::Error>(())
+    /// ```
+    #[inline]
+    pub fn bytes(size: usize) -> Builder<'static> {
+        Builder::new(
+            size,
+            New {
+                address: 0,
+                exactly: false,
+            },
+        )
+    }
+
+    /// Asks for a map of all of a source, as long as it was when it was looked at.
+    ///
+    /// # Examples
+    ///
+    /// See [`Source`].
+    #[inline]
+    pub fn whole<'fd, B>(source: &Source<'fd, B>) -> Builder<'fd, Private, B> {
+        let size = usize::try_from(source.len()).unwrap_or(usize::MAX);
+        Self::bytes(size).from_source(source, 0)
+    }
+}
+
+impl<A> Builder<'static, Private, Unset, A> {
+    /// A request without options.
+    #[inline]
+    pub(crate) fn new(size: usize, place: A) -> Self {
+        Self {
+            size,
+            offset: 0,
+            origin: Origin::Anonymous,
+            flags: MapFlags::empty(),
+            populate: false,
+            place,
+            parameters: PhantomData,
+        }
+    }
+}
+
+impl<'fd, K, B> Builder<'fd, K, B, New> {
+    /// The kernel chooses the address.
+    #[inline]
+    pub fn anywhere(self) -> Self {
+        self.near(0)
+    }
+
+    /// The kernel chooses the address, at `address` or elsewhere: a hint. It never replaces anything.
+    #[inline]
+    pub fn near(self, address: usize) -> Self {
+        Self {
+            place: New {
+                address,
+                exactly: false,
+            },
+            ..self
+        }
+    }
+
+    /// The first byte goes exactly to `address`, if nothing is there: `MAP_FIXED_NOREPLACE`.
+    ///
+    /// The address must agree with the offset in the file modulo the page size; so without a file, or at an offset where a page
+    /// starts, it is a multiple of the page size. Page 0 is refused.
+    #[inline]
+    pub fn at(self, address: usize) -> Self {
+        Self {
+            place: New {
+                address,
+                exactly: true,
+            },
+            ..self
+        }
+    }
+
+    /// The first byte goes exactly to `address`, over whatever is mapped there: `MAP_FIXED`.
+    ///
+    /// Since that takes memory away from whoever owns it, the request ends in the unsafe
+    /// [`replace`](Builder::replace) instead of `with`.
+    #[inline]
+    pub fn onto(self, address: usize) -> Builder<'fd, K, B, Onto> {
+        let Self {
+            size,
+            offset,
+            origin,
+            flags,
+            populate,
+            ..
+        } = self;
+        Builder {
+            size,
+            offset,
+            origin,
+            flags,
+            populate,
+            place: Onto { address },
+            parameters: PhantomData,
+        }
+    }
+}
+
+impl<'fd, K, B, A> Builder<'fd, K, B, A> {
+    /// Memory of no file: zeroed pages.
+    #[inline]
+    pub fn anonymously(self) -> Builder<'static, K, Anonymous, A> {
+        self.behind(Origin::Anonymous, 0)
+    }
+
+    /// A regular file or a block device, from `offset` bytes on.
+    ///
+    /// Any [`AsFd`] is taken, by reference; it is borrowed until the map is made, and the map needs it no longer. The
+    /// offset need not be a multiple of the page size: the map starts at the very byte. It may lie past the end of the file, where
+    /// reading is an error until the file grows.
+    ///
+    /// Looking at the file costs two system calls; [`Source::of`] makes them once for many maps. Whatever is not a file is refused
+    /// as `Source::of` says.
+    #[inline]
+    pub fn from<'new, F: AsFd + ?Sized>(
+        self,
+        fd: &'new F,
+        offset: u64,
+    ) -> Builder<'new, K, File, A> {
+        self.behind(Origin::File(fd.as_fd()), offset)
+    }
+
+    /// Any other descriptor that can be mapped, from `offset` bytes on: its driver decides what the pages are.
+    ///
+    /// Such a map is read by checked copies, and written by `unsafe` code alone.
+    #[inline]
+    pub fn from_device<'new, F: AsFd + ?Sized>(
+        self,
+        fd: &'new F,
+        offset: u64,
+    ) -> Builder<'new, K, Device, A> {
+        self.behind(Origin::Device(fd.as_fd()), offset)
+    }
+
+    /// A descriptor that was looked at before, from `offset` bytes on: mapping it is a single system call.
+    #[inline]
+    pub fn from_source<'new, C>(
+        self,
+        source: &Source<'new, C>,
+        offset: u64,
+    ) -> Builder<'new, K, C, A> {
+        let (fd, page_shift) = source.parts();
+        self.behind(Origin::Looked(fd, page_shift), offset)
+    }
+
+    /// The same request with another source.
+    #[inline]
+    fn behind<'new, C>(self, origin: Origin<'new>, offset: u64) -> Builder<'new, K, C, A> {
+        let Self {
+            size,
+            flags,
+            populate,
+            place,
+            ..
+        } = self;
+        Builder {
+            size,
+            offset,
+            origin,
+            flags,
+            populate,
+            place,
+            parameters: PhantomData,
+        }
+    }
+
+    /// [`Private`] (which is the default) or [`Shared`](crate::Shared).
+    #[inline]
+    pub fn with_kind<L: Kind>(self, kind: L) -> Builder<'fd, L, B, A> {
+        let _ = kind;
+        let Self {
+            size,
+            offset,
+            origin,
+            flags,
+            populate,
+            place,
+            ..
+        } = self;
+        Builder {
+            size,
+            offset,
+            origin,
+            flags,
+            populate,
+            place,
+            parameters: PhantomData,
+        }
+    }
+
+    /// Brings every page in at once, for writing where the permissions allow it and else for reading; a page that cannot be
+    /// brought in is an error.
+    ///
+    /// A private map of a file that may be written is copied whole by that. Before Linux 5.14 pages of files are only brought in for
+    /// reading.
+    #[inline]
+    pub fn populate(self) -> Self {
+        Self {
+            populate: true,
+            ..self
+        }
+    }
+
+    /// Keeps the pages in memory: `MAP_LOCKED`. The kernel does not report a page that it could not bring in;
+    /// [`populate`](Self::populate) does.
+    #[inline]
+    pub fn locked(self) -> Self {
+        self.flag(MapFlags::LOCKED)
+    }
+
+    /// Reserves no memory for the pages beforehand: `MAP_NORESERVE`.
+    ///
+    /// Refused for shared anonymous memory, where running out of memory would be SIGBUS.
+    #[inline]
+    pub fn no_reserve(self) -> Self {
+        self.flag(MapFlags::NORESERVE)
+    }
+
+    /// Says that the memory is for a thread's stack: `MAP_STACK`. Since Linux 6.7 it then gets no transparent huge pages.
+    #[inline]
+    pub fn stack(self) -> Self {
+        self.flag(MapFlags::STACK)
+    }
+
+    /// The same request with one more flag.
+    #[inline]
+    fn flag(self, flag: MapFlags) -> Self {
+        Self {
+            flags: self.flags.union(flag),
+            ..self
+        }
+    }
+}
+
+impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
+    /// Checks the request and works out the arguments of the system call; looks at the descriptor if nobody has yet.
+    #[inline]
+    pub(crate) fn prepare(&self, prot: ProtFlags) -> Result<Prepared<'fd>, Cause> {
+        let anonymous = matches!(self.origin, Origin::Anonymous);
+        if !ASKABLE.contains(prot) {
+            return Err(self.refused(Reason::BadPermissions));
+        }
+        if K::SHARED && anonymous && self.flags.contains(MapFlags::NORESERVE) {
+            return Err(self.refused(Reason::UnreservedShared));
+        }
+        if self.populate && !prot.intersects(ProtFlags::READ.union(ProtFlags::WRITE)) {
+            return Err(self.refused(Reason::NothingToPopulate));
+        }
+        let (fd, page_shift) = self.look()?;
+        let head = (self.offset & ((1 << page_shift) - 1)) as usize;
+        let start = self.offset - head as u64;
+        let layout = match self.size {
+            0 => None,
+            size => Some(
+                Layout::new(head, size, page_shift).ok_or_else(|| self.refused(Reason::TooLong))?,
+            ),
+        };
+        let last = start.checked_add(layout.map_or(0, Layout::len) as u64);
+        if last.is_none_or(|last| last > i64::MAX as u64) {
+            return Err(self.refused(Reason::OffsetTooFar));
+        }
+        let kind = if K::SHARED {
+            MapFlags::SHARED
+        } else {
+            MapFlags::PRIVATE
+        };
+        // For private anonymous memory the kernel can do it in the same call: nothing but running out of memory can go wrong.
+        let at_once = self.populate && anonymous && !K::SHARED;
+        let populate = if at_once {
+            MapFlags::POPULATE
+        } else {
+            MapFlags::empty()
+        };
+        Ok(Prepared {
+            layout,
+            page_shift,
+            prot,
+            flags: self.flags.union(kind).union(populate),
+            behind: fd.map(|fd| (fd, start)),
+            populate: self.populate && !at_once,
+        })
+    }
+
+    /// The descriptor, and the log2 of its page size. Makes no system call for an empty map.
+    #[inline]
+    fn look(&self) -> Result<(Option<BorrowedFd<'fd>>, u8), Cause> {
+        match self.origin {
+            Origin::Anonymous => Ok((None, page_shift())),
+            Origin::Looked(fd, page_shift) => Ok((Some(fd), page_shift)),
+            Origin::File(fd) | Origin::Device(fd) if self.size == 0 => Ok((Some(fd), page_shift())),
+            Origin::File(fd) => look_at_file(fd).map(|looked| (Some(fd), looked.page_shift)),
+            Origin::Device(fd) => look_at_device(fd).map(|looked| (Some(fd), looked.page_shift)),
+        }
+    }
+
+    /// A refusal of this request.
+    #[cold]
+    pub(crate) fn refused(&self, reason: Reason) -> Cause {
+        Cause::refused(Operation::Mmap, reason, [self.size, 0])
+    }
+}

@@ -1,0 +1,211 @@
+//! The sentence for people: the likely cause of a failure on Linux and what to do about it.
+
+use core::fmt;
+
+use mmarinus_sys::Errno;
+
+use super::{Cause, Operation, Reason};
+
+/// The likely cause of a failure, and the remedy.
+pub(crate) struct Hint(pub(crate) Cause);
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cause {
+            operation,
+            reason,
+            errno,
+            figures: [a, b],
+        } = self.0;
+        let text = match reason {
+            Reason::Kernel => return f.write_str(kernel(operation, errno)),
+            Reason::TooLong => "no object in Rust has more than isize::MAX bytes; ask for fewer",
+            Reason::OffsetTooFar => {
+                "the map would end past the largest offset in a file, 2^63 - 1; ask for a smaller offset"
+            }
+            Reason::Misplaced => {
+                "the address and the offset in the file must agree modulo the page size, since pages are mapped whole; \
+                 move one of them, or let the kernel choose with `.anywhere()` or `.near(address)`"
+            }
+            Reason::AddressZero => {
+                "nothing in Rust may live in page 0; ask for another address, or for `.anywhere()`"
+            }
+            Reason::BadPermissions => {
+                "permissions are READ, WRITE and EXEC; take away the other bits"
+            }
+            Reason::UnreservedShared => {
+                "shared anonymous memory without a reservation raises SIGBUS when memory runs out; leave out `.no_reserve()`, \
+                 or map it `Private`"
+            }
+            Reason::NothingToPopulate => {
+                "pages come in by reading or writing, and these permissions allow neither; leave out `.populate()`, or map with \
+                 perms::Read and reprotect afterwards"
+            }
+            Reason::Directory => {
+                "this is a directory, and only files have bytes to map; name a file in it"
+            }
+            Reason::Pipe => {
+                "this is a pipe, and only files have pages to map; read from it instead"
+            }
+            Reason::Socket => {
+                "this is a socket, and only files have pages to map; read from it, or map it with `.from_device`"
+            }
+            Reason::CharacterDevice => {
+                "this is a character device, whose driver decides what its pages are; map it with `.from_device`"
+            }
+            Reason::ControlFd => {
+                "this descriptor belongs to no file: what it maps controls the kernel; map it with `.from_device`"
+            }
+            Reason::KernelFile => {
+                "the kernel makes this file up (procfs, sysfs and their like): its pages are no page cache; read it, or map it \
+                 with `.from_device`"
+            }
+            Reason::SecretFile => {
+                "files of memfd_secret cannot be copied from by the kernel, so no checked copy exists"
+            }
+            Reason::HugeFile => {
+                "this file is in huge pages, which are not supported yet; use a file system with ordinary pages"
+            }
+            Reason::Forbidden => "the map is remembered not to allow this; reprotect it first",
+            Reason::OutOfRange if operation == Operation::View => {
+                "the range must start before it ends and lie in the map"
+            }
+            Reason::OutOfRange => "the bytes must lie in the map",
+            Reason::NotOnPage => {
+                "a map can only be cut where a page starts; round the offset to a multiple of `page_size()`"
+            }
+            Reason::Misaligned => {
+                return write!(
+                    f,
+                    "the first one would be at {b:#x}, which is no multiple of {a}; move the range"
+                );
+            }
+            Reason::Ragged => {
+                return write!(
+                    f,
+                    "the range has {b} bytes, which is no multiple of {a}; cut it to one"
+                );
+            }
+            Reason::OtherWidth => {
+                return write!(
+                    f,
+                    "this map's atomics have {b} bytes since their first use, and atomics of different sizes must not race; \
+                     use that size throughout"
+                );
+            }
+            Reason::OtherPages => {
+                "what replaces pages must have the same length and page size as they"
+            }
+            Reason::RangeLost => {
+                "the kernel may have unmapped the range before it failed, and another thread may own it by now, so the old map \
+                 is gone; the usual cause is vm.max_map_count: raise it, or hold fewer maps"
+            }
+            Reason::PermissionsLost => {
+                "some pages were changed before the failure and could not be changed back, so the map was unmapped; the usual \
+                 cause is vm.max_map_count, or a part that was sealed by mseal"
+            }
+        };
+        f.write_str(text)
+    }
+}
+
+/// What an errno of a call usually means on Linux, and what to do.
+fn kernel(operation: Operation, errno: Errno) -> &'static str {
+    use Operation as O;
+    match (operation, errno) {
+        (O::Mmap, Errno::ACCESS) => {
+            "the file must be open for reading; to write to a shared map it must be open for writing as well (O_RDWR), and not \
+             sealed; open it so, or map it `Private`"
+        }
+        (O::Mmap, Errno::AGAIN) => {
+            "locked memory would pass RLIMIT_MEMLOCK; raise the limit (ulimit -l), or leave out `.locked()`"
+        }
+        (O::Mmap, Errno::BADF) => {
+            "the descriptor was opened with O_PATH; open the file for reading"
+        }
+        (O::Mmap, Errno::EXIST) => {
+            "something is mapped there; choose another address, or use `.near(address)`"
+        }
+        (O::Mmap, Errno::INVAL) => {
+            "the kernel takes no such combination of address, length, offset and flags for this file"
+        }
+        (O::Mmap, Errno::NFILE | Errno::MFILE) => "too many files are open; close some",
+        (O::Mmap, Errno::NODEV) => {
+            "the driver or file system behind this descriptor has nothing to map; read it instead"
+        }
+        (O::Mmap, Errno::NOMEM) => {
+            "no room: the address space, RLIMIT_AS (ulimit -v), the commit limit (vm.overcommit_memory) or vm.max_map_count is \
+             used up, or the addresses lie outside of it; ask for fewer bytes, hold fewer maps, or use `.no_reserve()`"
+        }
+        (O::Mmap, Errno::OVERFLOW) => "the map would end past the largest offset in a file",
+        (O::Mmap, Errno::OPNOTSUPP) => "the file system does not support this flag",
+        (O::Mmap, Errno::PERM) => {
+            "a seal or the mount (noexec) forbids it, the address is below vm.mmap_min_addr, or locking needs a higher \
+             RLIMIT_MEMLOCK"
+        }
+        (O::Mmap, Errno::TXTBSY) => "the file is being executed or swapped to",
+        (O::Mprotect, Errno::ACCESS) => {
+            "the file was not opened for writing and the map is shared, or a policy forbids pages that are executable; open it \
+             for reading and writing, or map it `Private`"
+        }
+        (O::Mprotect, Errno::NOMEM) => {
+            "a part with other permissions is a mapping of its own, and there are vm.max_map_count of them; raise it or hold \
+             fewer maps; or the commit limit (vm.overcommit_memory) has no room for private pages that become writable"
+        }
+        (O::Mprotect, Errno::PERM) => {
+            "a part is sealed by mseal, and sealed pages keep their permissions"
+        }
+        (O::Munmap, Errno::NOMEM) => {
+            "unmapping the middle of a mapping makes two of it, and there are vm.max_map_count of them; raise it, or unmap \
+             other maps first"
+        }
+        (O::Munmap, Errno::PERM) => "a part is sealed by mseal, and sealed pages stay mapped",
+        (O::Populate, Errno::FAULT) => {
+            "some page could not be brought in: the file ends before the map does, its storage is full or failed, or the device \
+             has no page there; map less, or extend the file first"
+        }
+        (O::Populate, Errno::NOMEM) => "memory ran out; ask for fewer bytes",
+        (O::Open, Errno::ACCESS) => {
+            "this user may not open the file; check its mode and those of the directories above it"
+        }
+        (O::Open, Errno::AGAIN) => "another process holds a lease on the file; try again",
+        (O::Open, Errno::ISDIR) => {
+            "this is a directory, and only files have bytes to map; name a file in it"
+        }
+        (O::Open, Errno::NOENT) => "there is no such file; check the path",
+        (O::Open, Errno::NOTDIR) => "a part of the path is no directory; check the path",
+        (O::Open, Errno::NXIO) => {
+            "this is a socket, or a FIFO or device with nobody at the other end; name a file"
+        }
+        (O::Open, Errno::TXTBSY) => "the file is being executed; open it for reading only",
+        (O::Open, Errno::MFILE | Errno::NFILE) => "too many files are open; close some",
+        (O::Fstatfs | O::Fstat, Errno::BADF) => {
+            "the descriptor is closed or was opened with O_PATH"
+        }
+        (O::Read | O::Write, errno) => CopyHint(errno).text(),
+        _ => "the man page of the call tells when the kernel says so",
+    }
+}
+
+/// Why the kernel does not copy, and what to do.
+pub(crate) struct CopyHint(pub(crate) Errno);
+
+impl CopyHint {
+    /// The sentence.
+    pub(crate) fn text(&self) -> &'static str {
+        match self.0 {
+            Errno::FAULT => {
+                "the page there is gone or not accessible: the file was truncated, its storage failed, or the device has no \
+                 ordinary page; shorten the read, or extend the file"
+            }
+            Errno::NOSYS => {
+                "this kernel was built without process_vm_readv (CONFIG_CROSS_MEMORY_ATTACH), or seccomp hides it"
+            }
+            Errno::PERM | Errno::ACCESS => {
+                "seccomp or a security module forbids process_vm_readv; allow it for this process"
+            }
+            Errno::NOMEM => "the kernel had no memory for the copy; try again",
+            _ => "process_vm_readv does not usually fail so; its man page tells when",
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What was tried and why it was refused, as two small enums that an error carries.
+
+use core::fmt;
+
+use mmarinus_sys::Errno;
+
+/// What was tried: the system call, or our own operation where no call was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Mmap,
+    Munmap,
+    Mprotect,
+    Mremap,
+    Populate,
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(dead_code, reason = "only `Map::load` opens files")
+    )]
+    Open,
+    Fstat,
+    Fstatfs,
+    BlockSize,
+    Split,
+    View,
+    Atomics,
+    Read,
+    Write,
+}
+
+impl Operation {
+    /// The name of the system call or of the operation.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Mmap => "mmap",
+            Self::Munmap => "munmap",
+            Self::Mprotect => "mprotect",
+            Self::Mremap => "mremap",
+            Self::Populate => "madvise",
+            Self::Open => "open",
+            Self::Fstat => "fstat",
+            Self::Fstatfs => "fstatfs",
+            Self::BlockSize => "ioctl",
+            Self::Split => "split",
+            Self::View => "view",
+            Self::Atomics => "atomics",
+            Self::Read => "process_vm_readv",
+            Self::Write => "process_vm_writev",
+        }
+    }
+
+    /// The call with its figures.
+    pub(crate) fn describe(self, [a, b]: [usize; 2], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mmap if a == 0 => f.write_str("mapping this descriptor (mmap)"),
+            Self::Mmap | Self::Mremap | Self::Munmap | Self::Mprotect => {
+                write!(f, "{} of {a} bytes", self.name())?;
+                if b == 0 {
+                    Ok(())
+                } else {
+                    write!(f, " at {b:#x}")
+                }
+            }
+            Self::Populate => write!(f, "populating {a} bytes at {b:#x} (madvise)"),
+            Self::Split => write!(f, "split at byte {a} of a map at {b:#x}"),
+            Self::View => write!(f, "the range of bytes {a}..{b}"),
+            Self::Atomics => write!(f, "atomics of {a} bytes"),
+            Self::Read => write!(f, "reading from a map at byte {a}, after {b} bytes,"),
+            Self::Write => write!(f, "writing to a map at byte {a}, after {b} bytes,"),
+            Self::BlockSize => f.write_str("ioctl(BLKGETSIZE64)"),
+            Self::Open | Self::Fstat | Self::Fstatfs => f.write_str(self.name()),
+        }
+    }
+}
+
+/// Why it failed: the kernel said so, or we did before asking it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The kernel's answer; the errno tells more.
+    Kernel,
+    /// More bytes than one object may have in Rust.
+    TooLong,
+    /// The offset in the file, or the end of the map in it, is past what the kernel counts.
+    OffsetTooFar,
+    /// Address and offset do not agree modulo the page size.
+    Misplaced,
+    /// A fixed placement at address 0, or so low that the first page would be there.
+    AddressZero,
+    /// Permissions with bits that are not read, write or execute.
+    BadPermissions,
+    /// Shared anonymous memory without a reservation.
+    UnreservedShared,
+    /// Nothing can be brought in without permission to read or write.
+    NothingToPopulate,
+    /// A directory.
+    Directory,
+    /// A pipe or FIFO.
+    Pipe,
+    /// A socket.
+    Socket,
+    /// A character device.
+    CharacterDevice,
+    /// A descriptor of no file: epoll, a timer, a ring, a virtual machine.
+    ControlFd,
+    /// A file that the kernel makes up, such as those of procfs and sysfs.
+    KernelFile,
+    /// A file of `memfd_secret`.
+    SecretFile,
+    /// A file in huge pages.
+    HugeFile,
+    /// The remembered permissions do not allow the copy.
+    Forbidden,
+    /// A range that does not lie in the map.
+    OutOfRange,
+    /// No page starts at the cut.
+    NotOnPage,
+    /// The first byte is not aligned for the atomics.
+    Misaligned,
+    /// The length is no multiple of the atomics' size.
+    Ragged,
+    /// Atomics of another size are in use.
+    OtherWidth,
+    /// The new pages have another length or page size than those to be replaced.
+    OtherPages,
+    /// What was to be replaced may be gone.
+    RangeLost,
+    /// Permissions changed half way and could not be restored.
+    PermissionsLost,
+}
+
+impl Reason {
+    /// The errno of a refusal before the system call: what the kernel would have said.
+    pub(crate) fn errno(self) -> Errno {
+        match self {
+            Self::TooLong => Errno::NOMEM,
+            Self::OffsetTooFar => Errno::OVERFLOW,
+            Self::Directory => Errno::ISDIR,
+            Self::Pipe | Self::Socket | Self::CharacterDevice | Self::ControlFd => Errno::NODEV,
+            Self::KernelFile | Self::SecretFile | Self::HugeFile | Self::UnreservedShared => {
+                Errno::OPNOTSUPP
+            }
+            Self::Forbidden => Errno::ACCESS,
+            _ => Errno::INVAL,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The error of a copy: where it stopped, and how much was copied before.
+
+use core::fmt;
+
+use mmarinus_sys::Errno;
+
+use crate::error::{Cause, CopyHint, Named, Operation, Reason};
+
+/// Why a copy from or into a map stopped, where, and how many bytes were copied before.
+///
+/// Touching a page that is gone (a file that was truncated, say) is a `Fault` here and no signal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    write: bool,
+    reason: Reason,
+    errno: Errno,
+    offset: usize,
+    copied: usize,
+}
+
+impl Fault {
+    /// The fault of a copy at `offset` that stopped after `copied` bytes.
+    #[cold]
+    pub(crate) fn stopped(
+        operation: Operation,
+        errno: Errno,
+        offset: usize,
+        copied: usize,
+    ) -> Self {
+        Self {
+            write: operation == Operation::Write,
+            reason: Reason::Kernel,
+            errno,
+            offset,
+            copied,
+        }
+    }
+
+    /// The fault of a copy at `offset` that was refused.
+    #[cold]
+    pub(crate) fn refused(operation: Operation, reason: Reason, offset: usize) -> Self {
+        Self {
+            write: operation == Operation::Write,
+            reason,
+            errno: reason.errno(),
+            offset,
+            copied: 0,
+        }
+    }
+
+    /// The errno: `EFAULT` where a page is gone, `EACCES` where the remembered permissions forbid the copy, `EINVAL` where
+    /// the bytes do not lie in the map; else what the kernel said to `process_vm_readv` or `process_vm_writev`.
+    #[must_use]
+    pub fn errno(&self) -> Errno {
+        self.errno
+    }
+
+    /// The offset in bytes of the first byte that was not copied, as the call counted it: from the start of the map or view.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.offset.saturating_add(self.copied)
+    }
+
+    /// The number of bytes that were copied before it stopped.
+    #[must_use]
+    pub fn copied(&self) -> usize {
+        self.copied
+    }
+
+    /// The same as the cause of an [`Error`](crate::Error).
+    pub(crate) fn cause(&self) -> Cause {
+        let operation = if self.write {
+            Operation::Write
+        } else {
+            Operation::Read
+        };
+        Cause {
+            operation,
+            reason: self.reason,
+            errno: self.errno,
+            figures: [self.offset, self.copied],
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.write {
+            "writing to"
+        } else {
+            "reading from"
+        };
+        write!(
+            f,
+            "{verb} a map failed at byte {} with {}: ",
+            self.offset(),
+            Named(self.errno)
+        )?;
+        f.write_str(match self.reason {
+            Reason::OutOfRange => "the bytes must lie in the map",
+            Reason::Forbidden => "the map is remembered not to allow this; reprotect it first",
+            _ => CopyHint(self.errno).text(),
+        })?;
+        if self.copied == 0 {
+            Ok(())
+        } else {
+            write!(f, " ({} bytes were copied before)", self.copied)
+        }
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fault")
+            .field("errno", &format_args!("{}", Named(self.errno)))
+            .field("offset", &self.offset())
+            .field("copied", &self.copied)
+            .finish()
+    }
+}
+
+impl core::error::Error for Fault {}
+
+#[cfg(feature = "std")]
+impl From<Fault> for std::io::Error {
+    fn from(fault: Fault) -> Self {
+        Self::from_raw_os_error(fault.errno.raw_os_error())
+    }
+}

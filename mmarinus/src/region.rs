@@ -1,0 +1,356 @@
+//! The one owner of mapped pages: pointer, length, page size. It alone unmaps, and it makes every call that changes what is mapped.
+#![expect(
+    unsafe_code,
+    reason = "owns mapped pages, and is the only place that maps and unmaps them"
+)]
+
+use core::ffi::c_void;
+use core::mem::ManuallyDrop;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use mmarinus_sys::{self as sys, Advice, Errno, MapFlags, ProtFlags, RemapFlags};
+use rustix::fd::BorrowedFd;
+
+use crate::extent::Extent;
+use crate::layout::Layout;
+
+/// Mapped pages, and the bytes in them that were asked for.
+///
+/// # Invariants
+///
+/// - `page_shift` is the log2 of the page size of the map in bytes.
+/// - If `len` is 0 the region owns nothing, and `ptr` is dangling.
+/// - Else the whole pages around `ptr .. ptr + len` are mapped, are at most `isize::MAX` bytes, do not contain address 0, and are
+///   owned: nobody but this region unmaps, moves or reprotects them.
+/// - `width` is 0, or the size in bytes of the only atomics that were made of the bytes through a shared reference.
+#[derive(Debug)]
+pub(crate) struct Region {
+    ptr: NonNull<u8>,
+    len: usize,
+    page_shift: u8,
+    width: AtomicU8,
+}
+
+// SAFETY: pages belong to the process, not to a thread; any thread may unmap them.
+unsafe impl Send for Region {}
+
+// SAFETY: through a shared reference only `width` changes, which is atomic.
+unsafe impl Sync for Region {}
+
+/// Where the pages of a new map come from: nowhere, or the file at an offset that is a multiple of the page size.
+pub(crate) type Behind<'fd> = Option<(BorrowedFd<'fd>, u64)>;
+
+impl Region {
+    /// A region without bytes, at a dangling address that is aligned to its page size. Makes no system call.
+    #[inline]
+    pub(crate) fn empty(page_shift: u8) -> Self {
+        let page = NonNull::new(ptr::without_provenance_mut(1 << page_shift))
+            .unwrap_or(NonNull::dangling());
+        Self {
+            ptr: page,
+            len: 0,
+            page_shift,
+            width: AtomicU8::new(0),
+        }
+    }
+
+    /// Maps new pages where the kernel likes, near `hint` if that is free. The hint is for the first whole page; 0 is none.
+    #[inline]
+    pub(crate) fn map(
+        layout: Layout,
+        hint: usize,
+        prot: ProtFlags,
+        flags: MapFlags,
+        behind: Behind<'_>,
+    ) -> Result<Self, Errno> {
+        debug_assert!(!flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE));
+        let flags = flags.difference(MapFlags::FIXED);
+        // SAFETY: without `MAP_FIXED` the kernel takes addresses that are free.
+        unsafe { Self::map_any(layout, hint, prot, flags, behind) }
+    }
+
+    /// Maps new pages at `address`, the multiple of the page size at which the first whole page starts, if all of it is free.
+    #[inline]
+    pub(crate) fn map_at(
+        layout: Layout,
+        address: usize,
+        prot: ProtFlags,
+        flags: MapFlags,
+        behind: Behind<'_>,
+    ) -> Result<Self, Errno> {
+        let flags = flags
+            .difference(MapFlags::FIXED)
+            .union(MapFlags::FIXED_NOREPLACE);
+        // SAFETY: `MAP_FIXED_NOREPLACE` fails where something is mapped; kernels before 4.17 take it as a hint.
+        let region = unsafe { Self::map_any(layout, address, prot, flags, behind) }?;
+        if region.pages().0 != address {
+            return Err(Errno::EXIST); // Dropped, which unmaps what a kernel before 4.17 mapped elsewhere.
+        }
+        Ok(region)
+    }
+
+    /// Maps new pages over whatever is at `address`, a multiple of the page size.
+    ///
+    /// # Safety
+    ///
+    /// The pages of `layout` at `address` are the caller's, nobody borrows from them, and no other owner is left. After an error
+    /// they may be mapped or not.
+    #[inline]
+    pub(crate) unsafe fn map_onto(
+        layout: Layout,
+        address: usize,
+        prot: ProtFlags,
+        flags: MapFlags,
+        behind: Behind<'_>,
+    ) -> Result<Self, Errno> {
+        // SAFETY: the caller gives the range away.
+        unsafe { Self::map_any(layout, address, prot, flags.union(MapFlags::FIXED), behind) }
+    }
+
+    /// Maps new pages.
+    ///
+    /// # Safety
+    ///
+    /// With `MAP_FIXED` in `flags`: as for [`map_onto`](Self::map_onto).
+    #[inline]
+    unsafe fn map_any(
+        layout: Layout,
+        address: usize,
+        prot: ProtFlags,
+        flags: MapFlags,
+        behind: Behind<'_>,
+    ) -> Result<Self, Errno> {
+        let (address, len) = (ptr::without_provenance_mut(address), layout.len());
+        let start = match behind {
+            // SAFETY: only with `MAP_FIXED` is anything replaced, and then the caller gave the range away.
+            None => unsafe { sys::mmap_anonymous(address, len, prot, flags) },
+            // SAFETY: as above.
+            Some((fd, offset)) => unsafe { sys::mmap(address, len, prot, flags, fd, offset) },
+        }?;
+        // SAFETY: `head` is less than a page (`Layout`), and the kernel has just mapped at least one page at `start`.
+        let ptr = unsafe { start.cast::<u8>().add(layout.head()) };
+        Ok(Self {
+            ptr,
+            len: layout.size(),
+            page_shift: layout.page_shift(),
+            width: AtomicU8::new(0),
+        })
+    }
+
+    /// The first asked byte.
+    #[inline]
+    pub(crate) fn as_ptr(&self) -> *mut u8 {
+        self.ptr.as_ptr()
+    }
+
+    /// Bytes asked for.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The page size in bytes.
+    #[inline]
+    pub(crate) fn page_size(&self) -> usize {
+        1 << self.page_shift
+    }
+
+    /// The log2 of the page size in bytes.
+    #[inline]
+    pub(crate) fn page_shift(&self) -> u8 {
+        self.page_shift
+    }
+
+    /// Bytes before the first asked byte, in its page.
+    #[inline]
+    pub(crate) fn head(&self) -> usize {
+        self.ptr.addr().get() & (self.page_size() - 1)
+    }
+
+    /// The address and the length in bytes of the whole pages; the length is 0 for an empty region.
+    #[inline]
+    pub(crate) fn pages(&self) -> (usize, usize) {
+        let mask = self.page_size() - 1;
+        let start = self.ptr.addr().get() & !mask;
+        let len = if self.len == 0 {
+            0
+        } else {
+            (self.head() + self.len + mask) & !mask
+        };
+        (start, len)
+    }
+
+    /// The whole pages as the system calls take them.
+    #[inline]
+    fn raw_pages(&self) -> (*mut c_void, usize) {
+        let (start, len) = self.pages();
+        (self.ptr.as_ptr().with_addr(start).cast(), len)
+    }
+
+    /// Where the asked bytes are.
+    #[inline]
+    pub(crate) fn extent(&self) -> Extent {
+        Extent::new(self.ptr, self.len, self.width.load(Ordering::Relaxed))
+    }
+
+    /// Fixes the size in bytes of the atomics of this region, or says which other size was fixed before.
+    #[inline]
+    pub(crate) fn claim_width(&self, width: u8) -> Result<(), u8> {
+        match self
+            .width
+            .compare_exchange(0, width, Ordering::Relaxed, Ordering::Relaxed)
+        {
+            Err(fixed) if fixed != width => Err(fixed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Cuts the region in two, `offset` bytes after the first asked byte, or gives it back if no page starts there.
+    #[inline]
+    pub(crate) fn split(self, offset: usize) -> Result<(Self, Self), Self> {
+        let mask = self.page_size() - 1;
+        if offset > self.len || self.ptr.addr().get().wrapping_add(offset) & mask != 0 {
+            return Err(self);
+        }
+        let whole = ManuallyDrop::new(self);
+        let width = whole.width.load(Ordering::Relaxed);
+        // SAFETY: `offset` is at most `len`, so the pointer stays inside the asked bytes or one past them.
+        let second = unsafe { whole.ptr.add(offset) };
+        // Both keep the invariants: the cut is at a page's start, so each page belongs to one of them, and `whole` is not dropped.
+        let part = |ptr, len| Self {
+            ptr,
+            len,
+            page_shift: whole.page_shift,
+            width: AtomicU8::new(width),
+        };
+        Ok((part(whole.ptr, offset), part(second, whole.len - offset)))
+    }
+
+    /// Changes the permissions of all pages. After an error some may have changed.
+    ///
+    /// # Safety
+    ///
+    /// No borrow of the bytes is alive that needs a permission which `prot` lacks, and whoever remembers the permissions learns of
+    /// the change.
+    #[inline]
+    pub(crate) unsafe fn protect(&self, prot: ProtFlags) -> Result<(), Errno> {
+        let (start, len) = self.raw_pages();
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the pages are owned (invariant), and the caller vouches for the borrows.
+        unsafe { sys::mprotect(start, len, prot.into()) }
+    }
+
+    /// Brings every page in, for writing where `prot` allows it and else for reading, and sees what fails. Changes no byte.
+    pub(crate) fn populate(&self, prot: ProtFlags) -> Result<(), Errno> {
+        let (start, len) = self.raw_pages();
+        let advice = if prot.contains(ProtFlags::WRITE) {
+            Advice::POPULATE_WRITE
+        } else {
+            Advice::POPULATE_READ
+        };
+        loop {
+            // SAFETY: the pages are owned (invariant), and populating changes no byte.
+            match unsafe { sys::madvise(start, len, advice) } {
+                // Before Linux 5.14 the advice does not exist; so the kernel is made to read one byte of each page.
+                Err(Errno::INVAL) => return self.read_each_page(),
+                // A signal came between two pages.
+                Err(Errno::INTR) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Makes the kernel read one byte of each page.
+    #[cold]
+    fn read_each_page(&self) -> Result<(), Errno> {
+        let mut byte = [0];
+        for offset in (0..self.len)
+            .step_by(self.page_size())
+            .chain([self.len - 1])
+        {
+            let one = self.extent().sub(offset, 1).ok_or(Errno::FAULT)?;
+            // SAFETY: the byte lies in a page of this region, which is mapped.
+            unsafe { crate::copy::kernel::read(&mut byte, one.as_ptr()) }
+                .map_err(|stop| stop.errno)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the pages of `new` to where those of `old` are, which are gone then.
+    ///
+    /// After an error the pages of `old` may be mapped or not; so they are forgotten, since another thread may own the range by
+    /// now. The pages of `new` are unmapped.
+    ///
+    /// Both have the same head, length and page size, and are not empty; else the answer is `EINVAL` and `old` is dropped.
+    pub(crate) fn replace(old: Self, new: Self) -> Result<Self, Errno> {
+        let ((from, len), (to, old_len)) = (new.raw_pages(), old.raw_pages());
+        if old.head() != new.head()
+            || len != old_len
+            || len == 0
+            || old.page_shift != new.page_shift
+        {
+            return Err(Errno::INVAL);
+        }
+        let old = ManuallyDrop::new(old);
+        // SAFETY:
+        // - The source is owned by `new`, which came by value: nobody borrows from it.
+        // - The target is owned by `old`, which came by value as well, and is never unmapped by it again.
+        let start = unsafe { sys::mremap_fixed(from, len, len, RemapFlags::MAYMOVE, to) }?;
+        let new = ManuallyDrop::new(new);
+        // SAFETY: the head is less than a page, and the pages are now mapped at `start`.
+        let ptr = unsafe { start.cast::<u8>().add(old.head()) };
+        Ok(Self {
+            ptr,
+            len: new.len,
+            page_shift: new.page_shift,
+            width: AtomicU8::new(0),
+        })
+    }
+
+    /// Unmaps the pages, or gives the region back with the reason why the kernel keeps them.
+    #[inline]
+    pub(crate) fn unmap(self) -> Result<(), (Self, Errno)> {
+        let this = ManuallyDrop::new(self);
+        let (start, len) = this.raw_pages();
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the pages are owned (invariant), `self` came by value, so nobody borrows from them, and nobody unmaps them again.
+        match unsafe { sys::munmap(start, len) } {
+            Ok(()) => Ok(()),
+            Err(errno) => Err((ManuallyDrop::into_inner(this), errno)),
+        }
+    }
+}
+
+impl Drop for Region {
+    #[inline]
+    fn drop(&mut self) {
+        let (start, len) = self.raw_pages();
+        if len == 0 {
+            return;
+        }
+        // SAFETY: the pages are owned (invariant), and whatever borrowed from them has ended, since this is `drop`.
+        if unsafe { sys::munmap(start, len) }.is_err() {
+            abandon(start, len);
+        }
+    }
+}
+
+/// Gives back what can be given back of pages that the kernel does not unmap: at `vm.max_map_count` it refuses to unmap the middle
+/// of a mapping. The pages are emptied and guarded, which needs no new mapping; the addresses stay taken.
+#[cold]
+fn abandon(start: *mut c_void, len: usize) {
+    for advice in [
+        Advice::DONTNEED_LOCKED,
+        Advice::DONTNEED,
+        Advice::GUARD_INSTALL,
+    ] {
+        // SAFETY: only called by the owner of the pages when it is dropped: nobody borrows from them and nobody will.
+        // A refusal changes nothing: the pages stay as they are, and unreachable.
+        let _ = unsafe { sys::madvise(start, len, advice) };
+    }
+}

@@ -1,0 +1,217 @@
+//! File descriptors as sources of maps: what they are, how long, and in which pages; asked once.
+#![expect(unsafe_code, reason = "the length of a block device is asked by ioctl")]
+
+use core::marker::PhantomData;
+
+use mmarinus_sys::Errno;
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{FileType, Stat, fstat, fstatfs};
+
+use crate::backing::{Device, File};
+use crate::error::{Cause, Error, Operation, Reason};
+
+/// A file descriptor that was looked at once: every map of it is then a single system call.
+///
+/// `Source::of` takes regular files and block devices, [`Source::device`] any other descriptor that can be mapped.
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus::{Map, Source, perms};
+///
+/// let file = std::fs::File::open("/etc/passwd")?;
+/// let source = Source::of(&file)?;
+/// let map = Map::whole(&source).with(perms::Read)?;
+/// assert_eq!(map.len() as u64, source.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'fd, B = File> {
+    fd: BorrowedFd<'fd>,
+    len: u64,
+    page_shift: u8,
+    backing: PhantomData<B>,
+}
+
+impl<'fd> Source<'fd, File> {
+    /// Looks at a regular file or a block device: `fstat`, `fstatfs`, and for a block device one `ioctl`.
+    ///
+    /// # Errors
+    ///
+    /// - `EISDIR` for a directory; `ENODEV` for a pipe, a socket, a character device and whatever is no file.
+    /// - `EOPNOTSUPP` for files that the kernel makes up (procfs, sysfs, debugfs, tracefs and their like), for files of
+    ///   `memfd_secret`, and for files in huge pages, which are not supported yet.
+    /// - What `fstat` says.
+    pub fn of<F: AsFd + ?Sized>(fd: &'fd F) -> Result<Self, Error> {
+        let fd = fd.as_fd();
+        let Looked { len, page_shift } = look_at_file(fd)?;
+        Ok(Self {
+            fd,
+            len,
+            page_shift,
+            backing: PhantomData,
+        })
+    }
+}
+
+impl<'fd> Source<'fd, Device> {
+    /// Looks at any descriptor whose driver decides what its pages are: `fstat` and `fstatfs`.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` for files in huge pages, which are not supported yet; and what `fstat` says.
+    pub fn device<F: AsFd + ?Sized>(fd: &'fd F) -> Result<Self, Error> {
+        let fd = fd.as_fd();
+        let Looked { len, page_shift } = look_at_device(fd)?;
+        Ok(Self {
+            fd,
+            len,
+            page_shift,
+            backing: PhantomData,
+        })
+    }
+}
+
+impl<'fd, B> Source<'fd, B> {
+    /// The length in bytes when it was looked at; 0 for a device that has none.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the length was 0 when it was looked at.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The size in bytes of the pages in which it is mapped.
+    #[inline]
+    #[must_use]
+    pub fn page_size(&self) -> usize {
+        1 << self.page_shift
+    }
+
+    /// The descriptor, and the log2 of the page size.
+    #[inline]
+    pub(crate) fn parts(&self) -> (BorrowedFd<'fd>, u8) {
+        (self.fd, self.page_shift)
+    }
+}
+
+/// What was seen of a descriptor.
+#[derive(Clone, Copy)]
+pub(crate) struct Looked {
+    pub(crate) len: u64,
+    pub(crate) page_shift: u8,
+}
+
+/// The log2 of the size of ordinary pages.
+#[inline]
+pub(crate) fn page_shift() -> u8 {
+    mmarinus_sys::page_size().trailing_zeros() as u8
+}
+
+/// Looks at a descriptor that must be a regular file or a block device.
+pub(crate) fn look_at_file(fd: BorrowedFd<'_>) -> Result<Looked, Cause> {
+    let refused = |reason| Cause::refused(Operation::Mmap, reason, [0, 0]);
+    let stat = stat(fd)?;
+    let reason = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {
+            refuse_control_file(file_system(fd)?).map_err(refused)?;
+            return Ok(Looked {
+                len: stat.st_size as u64,
+                page_shift: page_shift(),
+            });
+        }
+        FileType::BlockDevice => {
+            return Ok(Looked {
+                len: block_device_len(fd)?,
+                page_shift: page_shift(),
+            });
+        }
+        FileType::Directory => Reason::Directory,
+        FileType::Fifo => Reason::Pipe,
+        FileType::Socket => Reason::Socket,
+        FileType::CharacterDevice => Reason::CharacterDevice,
+        FileType::Symlink | FileType::Unknown => Reason::ControlFd,
+    };
+    Err(refused(reason))
+}
+
+/// Looks at a descriptor that may be anything.
+pub(crate) fn look_at_device(fd: BorrowedFd<'_>) -> Result<Looked, Cause> {
+    let stat = stat(fd)?;
+    // Its file system alone tells whether a file is in huge pages; a length in other pages would cover its neighbours.
+    if file_system(fd)? == magic::HUGETLBFS {
+        return Err(Cause::refused(Operation::Mmap, Reason::HugeFile, [0, 0]));
+    }
+    Ok(Looked {
+        len: stat.st_size as u64,
+        page_shift: page_shift(),
+    })
+}
+
+/// `fstat`, as the step of a map.
+fn stat(fd: BorrowedFd<'_>) -> Result<Stat, Cause> {
+    fstat(fd).map_err(|errno| Cause::kernel(Operation::Fstat, errno, [0, 0]))
+}
+
+/// The magic number of the file system that a descriptor is on.
+fn file_system(fd: BorrowedFd<'_>) -> Result<u32, Cause> {
+    match fstatfs(fd) {
+        // The type of the field differs between architectures; the numbers have 32 bits.
+        Ok(statfs) => Ok(statfs.f_type as u32),
+        // Descriptors that are on no file system at all say so.
+        Err(Errno::NOSYS) => Ok(magic::NONE),
+        Err(errno) => Err(Cause::kernel(Operation::Fstatfs, errno, [0, 0])),
+    }
+}
+
+/// The magic numbers of file systems, from the kernel's `linux/magic.h`; the same on every architecture.
+mod magic {
+    pub(super) const NONE: u32 = 0;
+    pub(super) const HUGETLBFS: u32 = 0x9584_58f6;
+    pub(super) const SECRETMEM: u32 = 0x5345_434d;
+    /// Those whose regular files are windows to the kernel or to devices.
+    pub(super) const CONTROL: [u32; 15] = [
+        0x0000_9fa0, // procfs
+        0x6265_6572, // sysfs
+        0x6462_6720, // debugfs
+        0x7472_6163, // tracefs
+        0x0904_1934, // anonymous inodes: io_uring, perf, KVM
+        0x444d_4142, // dma-buf
+        0xf97c_ff8c, // selinuxfs
+        0x7363_6673, // securityfs
+        0x6265_6570, // configfs
+        0xcafe_4a11, // bpffs
+        0x0027_e0eb, // cgroup
+        0x6367_7270, // cgroup2
+        0xde5e_81e4, // efivarfs
+        0x0765_5821, // resctrl
+        0x6165_676c, // pstore
+    ];
+}
+
+/// Refuses the regular files whose pages are no page cache.
+fn refuse_control_file(file_system: u32) -> Result<(), Reason> {
+    match file_system {
+        magic::HUGETLBFS => Err(Reason::HugeFile),
+        magic::SECRETMEM => Err(Reason::SecretFile),
+        other if magic::CONTROL.contains(&other) => Err(Reason::KernelFile),
+        _ => Ok(()),
+    }
+}
+
+/// `BLKGETSIZE64`: the length of a block device in bytes, which `fstat` does not tell.
+fn block_device_len(fd: BorrowedFd<'_>) -> Result<u64, Cause> {
+    use rustix::ioctl::{Getter, ioctl, opcode};
+    const BLKGETSIZE64: rustix::ioctl::Opcode = opcode::read::<usize>(0x12, 114);
+    // SAFETY: `BLKGETSIZE64` of `linux/fs.h` writes one `u64`, though its number says `size_t`.
+    let getter = unsafe { Getter::<BLKGETSIZE64, u64>::new() };
+    // SAFETY: the descriptor is a block device, and all of those know this call.
+    let len = unsafe { ioctl(fd, getter) };
+    len.map_err(|errno| Cause::kernel(Operation::BlockSize, errno, [0, 0]))
+}
