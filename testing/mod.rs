@@ -1,11 +1,17 @@
 //! What the tests of every crate share: to say that this machine cannot run a test, and to run a test in a child process.
 //!
 //! Included by each test binary: `#[path = "../../../testing/mod.rs"] mod testing;`.
-#![allow(dead_code, unused_macros, unused_imports, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unused_macros,
+    unused_imports,
+    reason = "each test binary uses its own part"
+)]
 
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 /// The variable that names the file to which a skipped test appends its line.
@@ -18,7 +24,7 @@ const CHILD: &str = "MMARINUS_CHILD";
 macro_rules! test_name {
     () => {{
         fn here() {}
-        $crate::testing::libtest_name(std::any::type_name_of_val(&here))
+        $crate::testing::libtest_name(core::any::type_name_of_val(&here))
     }};
 }
 pub(crate) use test_name;
@@ -59,12 +65,16 @@ pub(crate) fn libtest_name(here: &'static str) -> &'static str {
     name.split_once("::").map_or(name, |(_, name)| name)
 }
 
-/// Appends one line to the file that the runner reads: binary, test and reason; without a runner prints it.
+/// Tells the runner that a test was skipped; without a runner, prints it.
 pub(crate) fn report_skip(test: &str, why: &str) {
-    let Some(path) = std::env::var_os(SKIPPED) else {
-        eprintln!("skipped: {test}: {why}");
-        return;
-    };
+    match std::env::var_os(SKIPPED) {
+        Some(path) => append_skip(path.as_ref(), test, why),
+        None => eprintln!("skipped: {test}: {why}"),
+    }
+}
+
+/// Appends one line to the file that the runner reads: binary, test and reason, with tabs between.
+pub(crate) fn append_skip(path: &Path, test: &str, why: &str) {
     let binary = std::env::current_exe().expect("the path of this test binary");
     let why = why.replace('\n', " ");
     // One write, so that tests which are skipped at the same time do not mix their lines.
@@ -95,9 +105,15 @@ pub(crate) fn rerun_as_child(test: &str, place: &str) -> ExitStatus {
         .expect("a child process can be started");
     let stdout = String::from_utf8_lossy(&output.stdout);
     // Printed from here, libtest shows it under this test and only if this test fails.
-    for line in stdout.lines().chain(String::from_utf8_lossy(&output.stderr).lines()) {
+    for line in stdout
+        .lines()
+        .chain(String::from_utf8_lossy(&output.stderr).lines())
+    {
         println!("child: {line}");
     }
-    assert!(stdout.contains("running 1 test\n"), "the child did not find the test {test}");
+    assert!(
+        stdout.contains("running 1 test\n"),
+        "the child did not find the test {test}"
+    );
     output.status
 }
