@@ -131,7 +131,7 @@ word!(AtomicU32, u32);
 word!(AtomicU64, u64);
 
 /// The atomics around a range of bytes: each with the part of it that is meant, and where that part is in the range.
-struct Words<W> {
+struct Words<W: 'static> {
     /// The first byte of the range that is still to come.
     next: *mut u8,
     /// How many bytes of the range are done.
