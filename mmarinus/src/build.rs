@@ -49,7 +49,7 @@ impl<K: Kind, B: Backing<K>> Builder<'_, K, B, New> {
     /// - `ENOMEM`: more than `isize::MAX` bytes, or no room: address space, `RLIMIT_AS`, commit limit, `vm.max_map_count`.
     /// - `EOVERFLOW`: the map would end past the largest offset of a file.
     /// - `EPERM`: a mount option or a seal forbids it, or the address is below `vm.mmap_min_addr`.
-    #[inline]
+    #[inline(always)]
     pub fn with<P: Permissions>(self, perms: P) -> Result<Map<P, K, B>, Error> {
         let region = self.map(self.prepare(perms.flags())?)?;
         // SAFETY: the region was just mapped with the flags of `perms`, of kind `K`, from the origin that `B` names (`prepare`).
@@ -57,7 +57,7 @@ impl<K: Kind, B: Backing<K>> Builder<'_, K, B, New> {
     }
 
     /// Maps in a free place.
-    #[inline]
+    #[inline(always)]
     fn map(&self, prepared: Prepared<'_>) -> Result<Region, Cause> {
         let Prepared {
             layout,
@@ -249,7 +249,7 @@ fn first_page<K: Kind, B, A>(
 }
 
 /// What is left to do once the kernel has answered.
-#[inline]
+#[inline(always)]
 fn finish(
     prepared: &Prepared<'_>,
     mapped: Result<Region, Errno>,

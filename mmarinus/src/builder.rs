@@ -336,7 +336,7 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
 
 impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
     /// Checks the request and works out the arguments of the system call; looks at the descriptor if nobody has yet.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn prepare(&self, prot: ProtFlags) -> Result<Prepared<'fd>, Cause> {
         let anonymous = matches!(self.origin, Origin::Anonymous);
         if !ASKABLE.contains(prot) {
@@ -384,7 +384,7 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
     }
 
     /// The descriptor, and the log2 of its page size. Makes no system call for an empty map.
-    #[inline]
+    #[inline(always)]
     fn look(&self) -> Result<(Option<BorrowedFd<'fd>>, u8), Cause> {
         match self.origin {
             Origin::Anonymous => Ok((None, page_shift())),

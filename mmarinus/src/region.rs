@@ -56,7 +56,7 @@ impl Region {
     }
 
     /// Maps new pages where the kernel likes, near `hint` if that is free. The hint is for the first whole page; 0 is none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn map(
         layout: Layout,
         hint: usize,
@@ -71,7 +71,7 @@ impl Region {
     }
 
     /// Maps new pages at `address`, the multiple of the page size at which the first whole page starts, if all of it is free.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn map_at(
         layout: Layout,
         address: usize,
@@ -113,7 +113,7 @@ impl Region {
     /// # Safety
     ///
     /// With `MAP_FIXED` in `flags`: as for [`map_onto`](Self::map_onto).
-    #[inline]
+    #[inline(always)]
     unsafe fn map_any(
         layout: Layout,
         address: usize,
