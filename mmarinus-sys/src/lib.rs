@@ -47,6 +47,7 @@ mod seal;
     target_arch = "sparc64"
 )))]
 mod shadow_stack;
+mod support;
 mod sync;
 mod userfaultfd;
 
@@ -91,6 +92,7 @@ pub use seal::mseal;
     target_arch = "sparc64"
 )))]
 pub use shadow_stack::{ShadowStackFlags, map_shadow_stack};
+pub use support::{HugePages, Overcommit, Support, ThpMode};
 pub use sync::{MsyncFlags, msync};
 pub use userfaultfd::{
     UffdContinueMode, UffdCopyMode, UffdEvent, UffdEventKind, UffdEvents, UffdFeatures, UffdInfo, UffdIoctls,

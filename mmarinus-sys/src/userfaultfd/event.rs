@@ -127,9 +127,10 @@ impl UffdEvent {
                 address: second,
                 thread: leading_u32(third),
             },
-            // SAFETY: the kernel made this fd for whoever reads the event, and nobody else has it.
             UffdEventKind::FORK => {
-                Self::Fork(unsafe { OwnedFd::from_raw_fd(leading_u32(first) as RawFd) })
+                // SAFETY: the kernel made this fd for whoever reads the event, and nobody else has it.
+                let child = unsafe { OwnedFd::from_raw_fd(leading_u32(first) as RawFd) };
+                Self::Fork(child)
             }
             UffdEventKind::REMAP => Self::Remap {
                 from: first,
