@@ -143,7 +143,7 @@ impl Advice {
 ///   advice that this kind of map does not take: `FREE`, `WIPEONFORK` on all but private anonymous memory; `REMOVE` on private
 ///   anonymous memory; `DONTNEED`, `FREE`, `REMOVE`, `COLD`, `PAGEOUT`, `GUARD_INSTALL` on locked memory; `COLD`, `PAGEOUT`,
 ///   `COLLAPSE`, guards on huge pages; `POPULATE_*` on pages that do not allow the access; most of it on `memfd_secret`;
-///   `COLLAPSE` of a range without a whole huge page in it.
+///   `COLLAPSE` on a map without room for a huge page.
 /// - `EIO`: paging in failed.
 /// - `ENOMEM`: part of the range is not mapped; `COLLAPSE` found no huge page.
 /// - `EPERM`: `HWPOISON`, `SOFT_OFFLINE` without `CAP_SYS_ADMIN`; advice that discards bytes of private anonymous memory that

@@ -34,7 +34,10 @@ impl Pages {
 
     /// A range that the test has mapped itself.
     pub(crate) fn from_raw(addr: *mut c_void, len: usize) -> Self {
-        Self { addr: addr.cast(), len }
+        Self {
+            addr: addr.cast(),
+            len,
+        }
     }
 
     /// The address of the first byte.
@@ -104,14 +107,26 @@ impl Vma {
             let perms = words.next()?.to_owned();
             let mut text = String::new();
             // A line that belongs to the map begins with a name and a colon.
-            while let Some(detail) = lines.next_if(|line| line.split(' ').next().is_some_and(|w| w.ends_with(':'))) {
+            while let Some(detail) =
+                lines.next_if(|line| line.split(' ').next().is_some_and(|w| w.ends_with(':')))
+            {
                 text.push_str(detail);
                 text.push('\n');
             }
             if (start..end).contains(&addr.addr()) {
                 let flags = text.lines().find_map(|line| line.strip_prefix("VmFlags:"));
-                let flags = flags.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-                return Some(Self { start, end, perms, flags, text });
+                let flags = flags
+                    .unwrap_or_default()
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect();
+                return Some(Self {
+                    start,
+                    end,
+                    perms,
+                    flags,
+                    text,
+                });
             }
         }
         None
@@ -124,22 +139,22 @@ impl Vma {
 
     /// A figure in kB, such as `Rss`.
     pub(crate) fn kilobytes(&self, name: &str) -> usize {
-        let line = self.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let line = self
+            .text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let figure = line.and_then(|line| line.split_whitespace().next());
         figure.expect("a figure").parse().expect("a number")
     }
-}
-
-/// Whether nothing is mapped at an address.
-pub(crate) fn is_free(addr: *mut c_void) -> bool {
-    Vma::at(addr).is_none()
 }
 
 /// Whether the running kernel is older than this version.
 pub(crate) fn older_than(major: u32, minor: u32) -> bool {
     let uname = rustix::system::uname();
     let release = uname.release().to_string_lossy().into_owned();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|n| n.parse().unwrap_or(0));
     let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     version < (major, minor)
 }
@@ -156,9 +171,51 @@ pub(crate) fn memfd(pages: usize) -> File {
     let file = File::from(fd);
     for page in 0..pages {
         let bytes = vec![page as u8 + 1; page_size()];
-        std::os::unix::fs::FileExt::write_all_at(&file, &bytes, (page * page_size()) as u64).expect("room");
+        std::os::unix::fs::FileExt::write_all_at(&file, &bytes, (page * page_size()) as u64)
+            .expect("room");
     }
     file
+}
+
+/// Makes a hole: unmaps pages of the test's own, for the rest of the test.
+///
+/// Only in a child, since another thread may map something there.
+pub(crate) fn punch(pages: &Pages, first: usize, count: usize) {
+    // SAFETY: the pages belong to the test, and nothing borrows from them.
+    unsafe { munmap(pages.page(first), count * page_size()) }.expect("munmap");
+}
+
+/// A file of this many pages on a real file system, which has no name.
+pub(crate) fn disk_file(pages: usize) -> File {
+    let file = tempfile::tempfile().expect("a temporary file");
+    file.set_len((pages * page_size()) as u64).expect("room");
+    file
+}
+
+/// An fd that names a file without opening it, with which most calls refuse to work.
+pub(crate) fn path_fd() -> OwnedFd {
+    rustix::fs::open("/", rustix::fs::OFlags::PATH, rustix::fs::Mode::empty())
+        .expect("an O_PATH fd")
+}
+
+/// Takes all rights of root from the calling thread. Only in a child.
+pub(crate) fn drop_capabilities() {
+    let none = rustix::thread::CapabilitySets {
+        effective: rustix::thread::CapabilitySet::empty(),
+        permitted: rustix::thread::CapabilitySet::empty(),
+        inheritable: rustix::thread::CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, none).expect("rights can be given away");
+}
+
+/// Sets how many bytes the process may lock. Only in a child.
+pub(crate) fn limit_locked(bytes: u64) {
+    let limit = rustix::process::Rlimit {
+        current: Some(bytes),
+        maximum: Some(bytes),
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Memlock, limit)
+        .expect("limits can be lowered");
 }
 
 /// The signal that ended a child.
