@@ -10,8 +10,8 @@ use crate::perms::{MayRead, MayWrite};
 impl<P: MayRead, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Copies bytes from `offset` on into all of `buf`: rung 1 of [the ladder](crate#the-ladder).
     ///
-    /// Where pages may be gone the kernel copies (`process_vm_readv`), so that a fault is an error; where they stay but others write,
-    /// an assembly routine does; where nobody else writes, it is a plain `memcpy`.
+    /// Where pages may be gone the kernel copies (`process_vm_readv`), so that a fault is an error; where they stay but
+    /// others write, an assembly routine does; where nobody else writes, it is a plain `memcpy`.
     ///
     /// # Examples
     ///
@@ -80,7 +80,8 @@ impl<P: MayWrite, K: Kind, B: Backing<K>> Map<P, K, B> {
     where
         B: Written<K>,
     {
-        // SAFETY: the map is borrowed mutably, so nobody else uses its bytes in this process; safe code may write them (`Written`).
+        // SAFETY: the map is borrowed mutably, so nobody else uses its bytes in this process; safe code may write them
+        // (`Written`).
         unsafe { self.whole_view().store(offset, buf) }
     }
 
@@ -88,8 +89,8 @@ impl<P: MayWrite, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// # Safety
     ///
-    /// What the device does with these bytes must not break Rust's rules: a descriptor in a ring of io_uring, say, makes the kernel
-    /// write wherever it points.
+    /// What the device does with these bytes must not break Rust's rules: a descriptor in a ring of io_uring, say, makes the
+    /// kernel write wherever it points.
     ///
     /// # Errors
     ///

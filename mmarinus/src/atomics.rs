@@ -82,8 +82,8 @@ impl<P, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the range does not lie in the map, if its first byte is not aligned for `A` or its length is no multiple of it,
-    /// or if atomics of another size were made of this map before.
+    /// `EINVAL` if the range does not lie in the map, if its first byte is not aligned for `A` or its length is no multiple
+    /// of it, or if atomics of another size were made of this map before.
     #[inline]
     pub fn atomics<A: Atomic>(&self, range: impl RangeBounds<usize>) -> Result<&[A], Error>
     where
@@ -138,8 +138,8 @@ impl<P, K: Kind, B: Backing<K>> Map<P, K, B> {
         let range = self.atoms::<A>(range)?;
         self.fix_width::<A>()?;
         let first = self.as_ptr().wrapping_add(range.start).cast();
-        // SAFETY: as for `atomics`; the pages need not be writable, since `Observed` is only loaded, relaxed and at most as wide as a
-        // pointer, which the documentation of `core::sync::atomic` allows on memory that may not be written.
+        // SAFETY: as for `atomics`; the pages need not be writable, since `Observed` is only loaded, relaxed and at most as
+        // wide as a pointer, which the documentation of `core::sync::atomic` allows on memory that may not be written.
         Ok(unsafe { core::slice::from_raw_parts(first, range.len() / size_of::<A>()) })
     }
 
@@ -148,7 +148,8 @@ impl<P, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the range does not lie in the map, or if its first byte is not aligned for `A` or its length is no multiple of it.
+    /// `EINVAL` if the range does not lie in the map, or if its first byte is not aligned for `A` or its length is no
+    /// multiple of it.
     #[inline]
     pub fn atomics_mut<A: Atomic>(
         &mut self,

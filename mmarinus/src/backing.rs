@@ -9,8 +9,8 @@
 //! | [`File`] | `.from(&file, offset)` | copies | copies |
 //! | [`Device`] | `.from_device(&fd, offset)` | copies out | copies out |
 //!
-//! The four traits [`NoFault`], [`Concurrent`], [`NoRace`] and [`Unsliced`] say it of each pair of backing and kind. No pair is both
-//! `Concurrent` and `NoRace`: with both, two safe calls would give `&[u8]` and `&[AtomicU8]` over the same bytes.
+//! The four traits [`NoFault`], [`Concurrent`], [`NoRace`] and [`Unsliced`] say it of each pair of backing and kind. No pair
+//! is both `Concurrent` and `NoRace`: with both, two safe calls would give `&[u8]` and `&[AtomicU8]` over the same bytes.
 #![expect(unsafe_code, reason = "the unsafe marker traits are implemented here")]
 
 use core::fmt::Debug;

@@ -44,8 +44,8 @@ impl<K: Kind, B: Backing<K>> Builder<'_, K, B, New> {
     /// - `EFAULT`: a page could not be populated: the file is shorter than the map, or its storage is full.
     /// - `EINVAL`: address and offset do not agree, the address is in page 0, the permissions have unknown bits, or none of
     ///   reading and writing where pages are to be populated.
-    /// - `EISDIR`, `ENODEV`, `EOPNOTSUPP`: the descriptor is not a file that can be mapped so; see [`Source::of`](crate::Source::of).
-    ///   `EOPNOTSUPP` also for shared anonymous memory without a reservation.
+    /// - `EISDIR`, `ENODEV`, `EOPNOTSUPP`: the descriptor is not a file that can be mapped so; see
+    ///   [`Source::of`](crate::Source::of). `EOPNOTSUPP` also for shared anonymous memory without a reservation.
     /// - `ENOMEM`: more than `isize::MAX` bytes, or no room: address space, `RLIMIT_AS`, commit limit, `vm.max_map_count`.
     /// - `EOVERFLOW`: the map would end past the largest offset of a file.
     /// - `EPERM`: a mount option or a seal forbids it, or the address is below `vm.mmap_min_addr`.
@@ -92,8 +92,8 @@ impl<K: Kind, B: Backing<K>> Builder<'_, K, B, Onto> {
     ///
     /// # Safety
     ///
-    /// The whole pages around `address .. address + size` belong to the caller: no Rust allocation, stack, static, code or map lies
-    /// there, nobody borrows from them, and nobody else will unmap, move or reprotect them.
+    /// The whole pages around `address .. address + size` belong to the caller: no Rust allocation, stack, static, code or
+    /// map lies there, nobody borrows from them, and nobody else will unmap, move or reprotect them.
     ///
     /// `MAP_FIXED` is not transactional: after an error the range may be unmapped, and another thread may map it.
     ///
@@ -199,8 +199,8 @@ impl<K: Kind, B: Backing<K>, P0: Permissions, K0: Kind, B0: Backing<K0>>
                 })
             })?
         };
-        // SAFETY: the region was just mapped with the flags of `perms`, of kind `K`, from the origin that `B` names (`prepare`), and
-        // moved whole.
+        // SAFETY: the region was just mapped with the flags of `perms`, of kind `K`, from the origin that `B` names
+        // (`prepare`), and moved whole.
         Ok(unsafe { Map::from_region(perms, region) })
     }
 

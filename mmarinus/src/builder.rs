@@ -18,8 +18,8 @@ use crate::source::{Source, look_at_device, look_at_file, page_shift};
 /// A map that is being asked for. Nothing is mapped before [`with`](Self::with).
 ///
 /// Made by [`Map::bytes`], [`Map::whole`] and [`Map::remap`]. A source must be named: `.anonymously()`, `.from(&file, offset)`,
-/// `.from_device(&fd, offset)` or `.from_source(&source, offset)`. All else has a default: the kernel chooses the address, the kind is
-/// [`Private`].
+/// `.from_device(&fd, offset)` or `.from_source(&source, offset)`. All else has a default: the kernel chooses the address,
+/// the kind is [`Private`].
 ///
 /// `A` is where the map goes: [`New`] (a free place), [`Onto`] (over something that the caller owns) or [`Over`] (over a map).
 #[derive(Debug)]
@@ -208,11 +208,11 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     /// A regular file or a block device, from `offset` bytes on.
     ///
     /// Any [`AsFd`] is taken, by reference; it is borrowed until the map is made, and the map needs it no longer. The
-    /// offset need not be a multiple of the page size: the map starts at the very byte. It may lie past the end of the file, where
-    /// reading is an error until the file grows.
+    /// offset need not be a multiple of the page size: the map starts at the very byte. It may lie past the end of the file,
+    /// where reading is an error until the file grows.
     ///
-    /// Looking at the file costs two system calls; [`Source::of`] makes them once for many maps. Whatever is not a file is refused
-    /// as `Source::of` says.
+    /// Looking at the file costs two system calls; [`Source::of`] makes them once for many maps. Whatever is not a file is
+    /// refused as `Source::of` says.
     #[inline]
     pub fn from<'new, F: AsFd + ?Sized>(
         self,
@@ -293,8 +293,8 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     /// Brings every page in at once, for writing where the permissions allow it and else for reading; a page that cannot be
     /// brought in is an error.
     ///
-    /// A private map of a file that may be written is copied whole by that. Before Linux 5.14 pages of files are only brought in for
-    /// reading.
+    /// A private map of a file that may be written is copied whole by that. Before Linux 5.14 pages of files are only
+    /// brought in for reading.
     #[inline]
     pub fn populate(self) -> Self {
         Self {

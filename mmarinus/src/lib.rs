@@ -1,3 +1,4 @@
+//! Linux memory maps whose type says which pages may be touched, and who else may touch them.
 #![doc = include_str!("../README.md")]
 #![no_std]
 

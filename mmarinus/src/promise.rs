@@ -42,8 +42,8 @@ impl<P, K: Kind> Map<P, K, File> {
     ///
     /// As long as any map of these pages lives:
     ///
-    /// - nobody else writes the file's bytes that are mapped, by another map of them, by `write`, or by any other way, in this process
-    ///   or another;
+    /// - nobody else writes the file's bytes that are mapped, by another map of them, by `write`, or by any other way, in
+    ///   this process or another;
     /// - nobody truncates the file or punches holes into it: it reaches the end of the map;
     /// - the blocks of the file are allocated (reading or writing a hole of a full file system is SIGBUS);
     /// - the storage does not fail.

@@ -1,4 +1,5 @@
-//! The one owner of mapped pages: pointer, length, page size. It alone unmaps, and it makes every call that changes what is mapped.
+//! The one owner of mapped pages: pointer, length, page size. It alone unmaps, and it makes every call that changes what is
+//! mapped.
 #![expect(
     unsafe_code,
     reason = "owns mapped pages, and is the only place that maps and unmaps them"
@@ -217,7 +218,8 @@ impl Region {
         let width = whole.width.load(Ordering::Relaxed);
         // SAFETY: `offset` is at most `len`, so the pointer stays inside the asked bytes or one past them.
         let second = unsafe { whole.ptr.add(offset) };
-        // Both keep the invariants: the cut is at a page's start, so each page belongs to one of them, and `whole` is not dropped.
+        // Both keep the invariants: the cut is at a page's start, so each page belongs to one of them, and `whole` is not
+        // dropped.
         let part = |ptr, len| Self {
             ptr,
             len,
@@ -231,8 +233,8 @@ impl Region {
     ///
     /// # Safety
     ///
-    /// No borrow of the bytes is alive that needs a permission which `prot` lacks, and whoever remembers the permissions learns of
-    /// the change.
+    /// No borrow of the bytes is alive that needs a permission which `prot` lacks, and whoever remembers the permissions
+    /// learns of the change.
     #[inline]
     pub(crate) unsafe fn protect(&self, prot: ProtFlags) -> Result<(), Errno> {
         let (start, len) = self.raw_pages();
@@ -318,7 +320,8 @@ impl Region {
         if len == 0 {
             return Ok(());
         }
-        // SAFETY: the pages are owned (invariant), `self` came by value, so nobody borrows from them, and nobody unmaps them again.
+        // SAFETY: the pages are owned (invariant), `self` came by value, so nobody borrows from them, and nobody unmaps them
+        // again.
         match unsafe { sys::munmap(start, len) } {
             Ok(()) => Ok(()),
             Err(errno) => Err((ManuallyDrop::into_inner(this), errno)),
@@ -340,8 +343,8 @@ impl Drop for Region {
     }
 }
 
-/// Gives back what can be given back of pages that the kernel does not unmap: at `vm.max_map_count` it refuses to unmap the middle
-/// of a mapping. The pages are emptied and guarded, which needs no new mapping; the addresses stay taken.
+/// Gives back what can be given back of pages that the kernel does not unmap: at `vm.max_map_count` it refuses to unmap the
+/// middle of a mapping. The pages are emptied and guarded, which needs no new mapping; the addresses stay taken.
 #[cold]
 fn abandon(start: *mut c_void, len: usize) {
     for advice in [

@@ -20,8 +20,8 @@ impl<P, K: Kind, B: Backing<K>> Map<P, K, B> {
     {
         let region = self.region();
         // SAFETY:
-        // - The region's bytes are mapped as long as it lives, or there are none and the pointer is aligned and not null; they are
-        //   at most `isize::MAX` (invariant).
+        // - The region's bytes are mapped as long as it lives, or there are none and the pointer is aligned and not null;
+        //   they are at most `isize::MAX` (invariant).
         // - They are readable, since `P` is what the pages allow and is `Readable`.
         // - Accesses do not fault, and nobody else changes the bytes while the map is borrowed (`NoRace`).
         unsafe { core::slice::from_raw_parts(region.as_ptr(), region.len()) }

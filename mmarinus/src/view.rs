@@ -19,8 +19,8 @@ use crate::range::resolve;
 
 /// Some bytes of a map, as a window that can be copied and sent to other threads.
 ///
-/// A view copies bytes out of any map. Where the map has no slices (it is [`Unsliced`]), the bytes are not Rust's alone anyway, and
-/// a view also writes them, by `&self`.
+/// A view copies bytes out of any map. Where the map has no slices (it is [`Unsliced`]), the bytes are not Rust's alone
+/// anyway, and a view also writes them, by `&self`.
 ///
 /// Offsets are in bytes from the start of the view.
 ///
@@ -142,8 +142,8 @@ impl<'map, P: Permissions, K: Kind, B: Backing<K>> View<'map, P, K, B> {
 
     /// Copies bytes from `offset` on into all of `buf`.
     ///
-    /// Where pages may be gone the kernel copies (`process_vm_readv`), so that a fault is an error; where they stay but others write,
-    /// an assembly routine does; where nobody else writes, it is a plain `memcpy`.
+    /// Where pages may be gone the kernel copies (`process_vm_readv`), so that a fault is an error; where they stay but
+    /// others write, an assembly routine does; where nobody else writes, it is a plain `memcpy`.
     ///
     /// # Errors
     ///
@@ -237,8 +237,8 @@ impl<'map, P: Permissions, K: Kind, B: Backing<K>> View<'map, P, K, B> {
     ///
     /// # Safety
     ///
-    /// What the device does with these bytes must not break Rust's rules: a descriptor in a ring of io_uring, say, makes the kernel
-    /// write wherever it points.
+    /// What the device does with these bytes must not break Rust's rules: a descriptor in a ring of io_uring, say, makes the
+    /// kernel write wherever it points.
     ///
     /// # Errors
     ///

@@ -145,7 +145,8 @@ impl<W: Word> Words<W> {
     ///
     /// # Safety
     ///
-    /// The pages around these bytes stay accessible as long as the atomics are used, and atomics of other sizes are not used on them.
+    /// The pages around these bytes stay accessible as long as the atomics are used, and atomics of other sizes are not used
+    /// on them.
     unsafe fn around(ptr: *mut u8, len: usize) -> Self {
         Self {
             next: ptr,
@@ -167,7 +168,8 @@ impl<W: Word> Iterator for Words<W> {
         let count = (size_of::<W>() - skip).min(self.len - self.done);
         let word = self.next.wrapping_sub(skip).cast::<W>();
         // SAFETY:
-        // - The pointer is aligned; since a page is a multiple of the size, all of the atomic is in the page of a byte of the range.
+        // - The pointer is aligned; since a page is a multiple of the size, all of the atomic is in the page of a byte of
+        //   the range.
         // - The page is accessible, and only atomics of this size are used on it (`around`).
         let word = unsafe { &*word };
         let of_range = self.done..self.done + count;

@@ -1,4 +1,5 @@
-//! Copies by the kernel, `process_vm_readv` and `process_vm_writev` on this very process: a page that is gone is an error, no signal.
+//! Copies by the kernel, `process_vm_readv` and `process_vm_writev` on this very process: a page that is gone is an error,
+//! no signal.
 //!
 //! The process is named by the calling thread: by `getpid` it could not be found any more once its main thread has exited.
 
@@ -43,8 +44,8 @@ pub(crate) unsafe fn write(to: *mut u8, buf: &[u8]) -> Result<(), Stop> {
         let remote = IoVec::new(to.wrapping_add(done).cast::<c_void>(), len - done);
         // SAFETY:
         // - The local range is the rest of `buf`, and only read.
-        // - The remote range lies in a map whose owner allows that it is written; no reference into it exists, since maps that are
-        //   written through the kernel have no slices, and `write_at` on others is exclusive.
+        // - The remote range lies in a map whose owner allows that it is written; no reference into it exists, since maps
+        //   that are written through the kernel have no slices, and `write_at` on others is exclusive.
         unsafe { sys::process_vm_writev(sys::gettid(), &[local], &[remote]) }
     })
 }

@@ -1,5 +1,5 @@
-//! Copying bytes from and into maps: by the kernel where a page may be gone, past the compiler where others may be writing, plainly
-//! where nobody else does.
+//! Copying bytes from and into maps: by the kernel where a page may be gone, past the compiler where others may be writing,
+//! plainly where nobody else does.
 #![expect(unsafe_code, reason = "copies bytes of maps by pointer")]
 
 pub(crate) mod kernel;

@@ -1,4 +1,5 @@
-//! Copies that the compiler does not see, for x86_64: SSE2 below 512 bytes, `rep movsb` from there on where the CPU is fast at it.
+//! Copies that the compiler does not see, for x86_64: SSE2 below 512 bytes, `rep movsb` from there on where the CPU is fast
+//! at it.
 //!
 //! Whatever other threads or processes do to the bytes meanwhile, these are not loads and stores of Rust's memory model: the copy
 //! may mix old and new bytes, and that is all.
