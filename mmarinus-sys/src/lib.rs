@@ -1,19 +1,6 @@
 //! Every Linux memory-management call and constant, typed.
 //!
-//! One file per family of calls, one function per honest variant of a call, the kernel's own names. There is no policy and no
-//! allocation here: a function does one system call and returns what the kernel said, as an [`Errno`] where it refused.
-//! What rustix wraps is called through rustix; what it lacks, or gets wrong, is called directly.
-//!
-//! Functions are `unsafe` where the kernel would let them change memory that somebody else holds a reference to. For maps
-//! that safe code may use, see the crate `mmarinus`.
-//!
-//! # Safety
-//!
-//! The `# Safety` sections below use these words:
-//!
-//! - A range is **owned** by the caller if it was mapped by the caller (or handed over by whoever mapped it), if nobody else
-//!   will unmap, remap or reprotect it, and if no Rust allocation, stack, static or code lies in it.
-//! - A range is **unborrowed** if no live Rust reference points into it and none is made while the call runs.
+#![doc = include_str!("../README.md")]
 #![no_std]
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -72,6 +59,7 @@ pub use policy::{
     MdweFlags, ThpDisable, get_mdwe, get_memory_merge, get_thp_disable, set_mdwe, set_memory_merge, set_thp_disable,
 };
 pub use process::{IoVec, PIDFD_SELF, Pid, gettid, process_mrelease, process_vm_readv, process_vm_writev};
+pub use procmap::{PAGEMAP_SCAN, PROCMAP_QUERY};
 pub use procmap::{
     PageCategories, PageRegion, PagemapEntry, PagemapScan, PagemapScanFlags, PagemapScanned, ProcmapFlags, ProcmapVma,
     pagemap_read, pagemap_scan, procmap_query, procmap_query_named,
@@ -94,6 +82,10 @@ pub use seal::mseal;
 pub use shadow_stack::{ShadowStackFlags, map_shadow_stack};
 pub use support::{HugePages, Overcommit, Support, ThpMode};
 pub use sync::{MsyncFlags, msync};
+pub use userfaultfd::{
+    UFFD_API, UFFDIO_API, UFFDIO_CONTINUE, UFFDIO_COPY, UFFDIO_MOVE, UFFDIO_POISON, UFFDIO_REGISTER, UFFDIO_UNREGISTER,
+    UFFDIO_WAKE, UFFDIO_WRITEPROTECT, UFFDIO_ZEROPAGE, USERFAULTFD_IOC_NEW,
+};
 pub use userfaultfd::{
     UffdContinueMode, UffdCopyMode, UffdEvent, UffdEventKind, UffdEvents, UffdFeatures, UffdInfo, UffdIoctls,
     UffdMoveMode, UffdMsg, UffdPagefaultFlags, UffdPoisonMode, UffdRegisterMode, UffdWriteprotectMode,

@@ -12,7 +12,7 @@ use linux_raw_sys::general as raw;
 use crate::Result;
 
 bitflags! {
-    /// `PROT_*` as [`mmap`](crate::mmap) takes them: what the pages of a new map allow.
+    /// `PROT_*` as [`mmap`](crate::mmap) takes them: what the pages of a new map allow. `PROT_NONE` is the empty set.
     ///
     /// `mmap` ignores bits that it does not know; unknown bits are passed through.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
