@@ -373,7 +373,12 @@ fn memory_can_be_poisoned_where_the_kernel_can_handle_it() {
         (true, false) => Err(Errno::PERM),
     };
     let pages = Pages::new(1);
-    #[cfg(not(any(target_arch = "mips", target_arch = "mips64")))]
+    #[cfg(not(any(
+        target_arch = "mips",
+        target_arch = "mips32r6",
+        target_arch = "mips64",
+        target_arch = "mips64r6"
+    )))]
     assert_eq!(zero_length(&pages, Advice::SOFT_OFFLINE), expected);
     assert_eq!(zero_length(&pages, Advice::HWPOISON), expected);
 }

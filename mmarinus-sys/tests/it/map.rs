@@ -424,7 +424,12 @@ fn locked_beyond_the_limit_is_refused() {
 #[test]
 fn flags_without_effect_are_taken() {
     let ignored = MapFlags::DENYWRITE | MapFlags::EXECUTABLE;
-    #[cfg(not(any(target_arch = "mips", target_arch = "mips64")))]
+    #[cfg(not(any(
+        target_arch = "mips",
+        target_arch = "mips32r6",
+        target_arch = "mips64",
+        target_arch = "mips64r6"
+    )))]
     let ignored = ignored | MapFlags::UNINITIALIZED;
     assert_eq!(Pages::with(1, RW, MapFlags::PRIVATE | ignored).get(0), 0);
 }
@@ -459,7 +464,12 @@ fn low_and_high_addresses() {
     assert!(high.addr().addr() >= 1 << 32);
 }
 
-#[cfg(not(any(target_arch = "mips", target_arch = "mips64")))]
+#[cfg(not(any(
+    target_arch = "mips",
+    target_arch = "mips32r6",
+    target_arch = "mips64",
+    target_arch = "mips64r6"
+)))]
 #[test]
 fn sync_needs_persistent_memory() {
     let sync = MapFlags::SHARED_VALIDATE | MapFlags::SYNC;
