@@ -361,7 +361,7 @@ pub fn set_mempolicy(mode: Mpol, mode_flags: MpolModeFlags, nodes: &NodeMask) ->
 ///
 /// # References
 ///
-/// [set_mempolicy_home_node(2)](https://docs.kernel.org/admin-guide/mm/numa_memory_policy.html#memory-policy-apis)
+/// [NUMA memory policy](https://docs.kernel.org/admin-guide/mm/numa_memory_policy.html)
 pub fn set_mempolicy_home_node(addr: *mut c_void, len: usize, home_node: usize) -> Result<()> {
     let args = [addr.addr(), len, home_node, 0, 0, 0];
     // SAFETY: which allowed node a page comes from first changes no page and can make no access fail.

@@ -56,7 +56,8 @@ bitflags! {
 ///
 /// # References
 ///
-/// [map_shadow_stack(2)](https://docs.kernel.org/arch/x86/shstk.html)
+/// [Shadow stacks on x86](https://docs.kernel.org/arch/x86/shstk.html),
+/// [Guarded control stacks on aarch64](https://docs.kernel.org/arch/arm64/gcs.html)
 pub fn map_shadow_stack(
     addr: *mut c_void,
     size: usize,

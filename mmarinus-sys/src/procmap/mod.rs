@@ -5,10 +5,9 @@ mod query;
 mod scan;
 
 pub use pagemap::{PagemapEntry, pagemap_read};
-pub use query::{ProcmapFlags, ProcmapVma, procmap_query, procmap_query_named};
-pub use scan::{
-    PageCategories, PageRegion, PagemapScan, PagemapScanFlags, PagemapScanned, pagemap_scan,
-};
+pub use query::{PROCMAP_QUERY, ProcmapFlags, ProcmapVma, procmap_query, procmap_query_named};
+pub use scan::{PAGEMAP_SCAN, PageCategories, PageRegion};
+pub use scan::{PagemapScan, PagemapScanFlags, PagemapScanned, pagemap_scan};
 
 /// The group of the ioctls of files in `/proc`.
 const GROUP: u8 = b'f';

@@ -12,8 +12,8 @@ use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
 use super::GROUP;
 use crate::Result;
 
-/// `PROCMAP_QUERY`.
-const PROCMAP_QUERY: Opcode = opcode::read_write::<raw::procmap_query>(GROUP, 17);
+/// `PROCMAP_QUERY`: the number of the ioctl of [`procmap_query`](crate::procmap_query), as a `seccomp` filter sees it.
+pub const PROCMAP_QUERY: u32 = opcode::read_write::<raw::procmap_query>(GROUP, 17) as u32;
 
 bitflags! {
     /// `PROCMAP_QUERY_*`: which map is asked for, and what an answer says of it (since Linux 6.11).
@@ -151,7 +151,7 @@ pub fn procmap_query_named<'n, 'b>(
         build_id_addr: address_of(build_id),
     };
     // SAFETY: `PROCMAP_QUERY` takes a `procmap_query`.
-    let update = unsafe { Updater::<PROCMAP_QUERY, _>::new(&mut query) };
+    let update = unsafe { Updater::<{ PROCMAP_QUERY as Opcode }, _>::new(&mut query) };
     // SAFETY: the kernel writes into the struct and, within their lengths, into the two buffers.
     unsafe { ioctl(maps, update)? };
     let vma = ProcmapVma {

@@ -7,7 +7,7 @@ use core::ops::Range;
 use bitflags::bitflags;
 use linux_raw_sys::general as raw;
 use rustix::fd::AsFd;
-use rustix::ioctl::{Direction, Ioctl, IoctlOutput, Opcode, ioctl, opcode};
+use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
 
 use super::GROUP;
 use crate::Result;
@@ -54,6 +54,9 @@ bitflags! {
         const _ = !0;
     }
 }
+
+/// `PAGEMAP_SCAN`: the number of the ioctl of [`pagemap_scan`], as a `seccomp` filter sees it.
+pub const PAGEMAP_SCAN: u32 = opcode::read_write::<raw::pm_scan_arg>(GROUP, 16) as u32;
 
 /// What [`pagemap_scan`] looks for.
 ///
@@ -102,7 +105,7 @@ pub struct PagemapScanned {
 struct Scan<'a>(&'a mut raw::pm_scan_arg);
 
 // SAFETY:
-// - `PAGEMAP_SCAN` takes a `pm_scan_arg`, and its opcode is the one below.
+// - `PAGEMAP_SCAN` takes a `pm_scan_arg`, and its opcode is `PAGEMAP_SCAN`.
 // - The output is made of the return value alone.
 unsafe impl Ioctl for Scan<'_> {
     type Output = usize;
@@ -110,13 +113,7 @@ unsafe impl Ioctl for Scan<'_> {
     const IS_MUTATING: bool = true;
 
     fn opcode(&self) -> Opcode {
-        const _: () = assert!(size_of::<raw::pm_scan_arg>() == 96);
-        opcode::from_components(
-            Direction::ReadWrite,
-            GROUP,
-            16,
-            size_of::<raw::pm_scan_arg>(),
-        )
+        PAGEMAP_SCAN as Opcode
     }
 
     fn as_ptr(&mut self) -> *mut c_void {

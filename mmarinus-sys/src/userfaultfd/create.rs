@@ -6,15 +6,18 @@ use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
 
-use super::{GROUP, UffdIoctls};
+use super::{GROUP, UffdIoctls, iowr};
 use crate::Result;
 use crate::raw::syscall;
 
-/// `UFFDIO_API`.
-const UFFDIO_API: Opcode = opcode::read_write::<raw::uffdio_api>(GROUP, raw::_UFFDIO_API as u8);
+/// `UFFD_API`: the version of the interface, which [`uffdio_api`] asks for.
+pub const UFFD_API: u64 = raw::UFFD_API as u64;
 
-/// `USERFAULTFD_IOC_NEW`.
-const USERFAULTFD_IOC_NEW: Opcode = opcode::none(GROUP, 0);
+/// `UFFDIO_API`: the number of the ioctl of [`uffdio_api`](crate::uffdio_api), as a `seccomp` filter sees it.
+pub const UFFDIO_API: u32 = iowr::<raw::uffdio_api>(raw::_UFFDIO_API);
+
+/// `USERFAULTFD_IOC_NEW`: the number of the ioctl of [`userfaultfd_ioc_new`](crate::userfaultfd_ioc_new), as a `seccomp` filter sees it.
+pub const USERFAULTFD_IOC_NEW: u32 = opcode::none(GROUP, 0) as u32;
 
 bitflags! {
     /// The flags that [`userfaultfd`] and [`userfaultfd_ioc_new`] take.
@@ -195,12 +198,12 @@ pub fn userfaultfd_ioc_new(device: impl AsFd, flags: UserfaultfdFlags) -> Result
 #[doc(alias = "UFFD_API")]
 pub fn uffdio_api(uffd: impl AsFd, features: UffdFeatures) -> Result<UffdInfo> {
     let mut api = raw::uffdio_api {
-        api: raw::UFFD_API as u64,
+        api: UFFD_API,
         features: features.bits(),
         ioctls: 0,
     };
     // SAFETY: `UFFDIO_API` takes an `uffdio_api`.
-    let update = unsafe { Updater::<UFFDIO_API, _>::new(&mut api) };
+    let update = unsafe { Updater::<{ UFFDIO_API as Opcode }, _>::new(&mut api) };
     // SAFETY: the kernel reads and writes the struct, and acts on no other memory.
     unsafe { ioctl(uffd, update)? };
     let features = UffdFeatures::from_bits_retain(api.features);

@@ -9,17 +9,31 @@ mod register;
 mod resolve;
 
 pub use create::{
-    UffdFeatures, UffdInfo, UserfaultfdFlags, uffdio_api, userfaultfd, userfaultfd_ioc_new,
+    UFFD_API, UFFDIO_API, USERFAULTFD_IOC_NEW, UffdFeatures, UffdInfo, UserfaultfdFlags,
 };
+pub use create::{uffdio_api, userfaultfd, userfaultfd_ioc_new};
 pub use event::{UffdEvent, UffdEventKind, UffdEvents, UffdMsg, UffdPagefaultFlags, uffd_read};
-pub use register::{UffdIoctls, UffdRegisterMode, uffdio_register, uffdio_unregister, uffdio_wake};
-pub use resolve::{
-    UffdContinueMode, UffdCopyMode, UffdMoveMode, UffdPoisonMode, UffdWriteprotectMode,
-    UffdZeropageMode, uffdio_continue, uffdio_copy, uffdio_move, uffdio_poison,
-    uffdio_writeprotect, uffdio_zeropage,
-};
+pub use register::{UFFDIO_REGISTER, UFFDIO_UNREGISTER, UFFDIO_WAKE, UffdIoctls, UffdRegisterMode};
+pub use register::{uffdio_register, uffdio_unregister, uffdio_wake};
+pub use resolve::{UFFDIO_CONTINUE, UFFDIO_COPY, UFFDIO_MOVE};
+pub use resolve::{UFFDIO_POISON, UFFDIO_WRITEPROTECT, UFFDIO_ZEROPAGE};
+pub use resolve::{UffdContinueMode, UffdCopyMode, UffdMoveMode};
+pub use resolve::{UffdPoisonMode, UffdWriteprotectMode, UffdZeropageMode};
+pub use resolve::{uffdio_continue, uffdio_copy, uffdio_move};
+pub use resolve::{uffdio_poison, uffdio_writeprotect, uffdio_zeropage};
 
 use linux_raw_sys::general as raw;
+use rustix::ioctl::opcode;
 
 /// `USERFAULTFD_IOC`, `UFFDIO`: the group of the ioctls of a userfaultfd, and of `/dev/userfaultfd`.
 const GROUP: u8 = raw::UFFDIO as u8;
+
+/// `_IOWR(UFFDIO, number, T)`: the full number of an ioctl that reads and writes a struct.
+const fn iowr<T>(number: u32) -> u32 {
+    opcode::read_write::<T>(GROUP, number as u8) as u32
+}
+
+/// `_IOR(UFFDIO, number, T)`: the full number of an ioctl that is declared as reading.
+const fn ior<T>(number: u32) -> u32 {
+    opcode::read::<T>(GROUP, number as u8) as u32
+}

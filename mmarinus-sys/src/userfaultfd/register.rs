@@ -9,21 +9,19 @@ use core::ffi::c_void;
 use bitflags::bitflags;
 use linux_raw_sys::general as raw;
 use rustix::fd::AsFd;
-use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
+use rustix::ioctl::{Opcode, Updater, ioctl};
 
-use super::GROUP;
+use super::{ior, iowr};
 use crate::Result;
 
-/// `UFFDIO_REGISTER`.
-const UFFDIO_REGISTER: Opcode =
-    opcode::read_write::<raw::uffdio_register>(GROUP, raw::_UFFDIO_REGISTER as u8);
+/// `UFFDIO_REGISTER`: the number of the ioctl of [`uffdio_register`](crate::uffdio_register), as a `seccomp` filter sees it.
+pub const UFFDIO_REGISTER: u32 = iowr::<raw::uffdio_register>(raw::_UFFDIO_REGISTER);
 
-/// `UFFDIO_UNREGISTER`: declared as reading, though the kernel only takes.
-const UFFDIO_UNREGISTER: Opcode =
-    opcode::read::<raw::uffdio_range>(GROUP, raw::_UFFDIO_UNREGISTER as u8);
+/// `UFFDIO_UNREGISTER`: the number of the ioctl of [`uffdio_unregister`](crate::uffdio_unregister), as a `seccomp` filter sees it.
+pub const UFFDIO_UNREGISTER: u32 = ior::<raw::uffdio_range>(raw::_UFFDIO_UNREGISTER);
 
-/// `UFFDIO_WAKE`: declared as reading, though the kernel only takes.
-const UFFDIO_WAKE: Opcode = opcode::read::<raw::uffdio_range>(GROUP, raw::_UFFDIO_WAKE as u8);
+/// `UFFDIO_WAKE`: the number of the ioctl of [`uffdio_wake`](crate::uffdio_wake), as a `seccomp` filter sees it.
+pub const UFFDIO_WAKE: u32 = ior::<raw::uffdio_range>(raw::_UFFDIO_WAKE);
 
 bitflags! {
     /// `UFFDIO_REGISTER_MODE_*`: which faults of a range are events.
@@ -88,7 +86,7 @@ pub(super) fn range(addr: *mut c_void, len: usize) -> raw::uffdio_range {
 ///
 /// ```
 /// use mmarinus_sys::{MapFlags, ProtFlags, UffdFeatures, UffdIoctls, UffdRegisterMode, UserfaultfdFlags};
-/// use mmarinus_sys::{mmap_anonymous, munmap, page_size, uffdio_api, uffdio_register, uffdio_unregister, userfaultfd};
+/// use mmarinus_sys::{mmap_anonymous, munmap, page_size, uffdio_api, uffdio_register, userfaultfd};
 ///
 /// let Ok(uffd) = userfaultfd(UserfaultfdFlags::CLOEXEC) else {
 ///     return Ok(()); // no privilege
@@ -100,8 +98,6 @@ pub(super) fn range(addr: *mut c_void, len: usize) -> raw::uffdio_range {
 /// // SAFETY: the range is ours, and nobody borrows from it.
 /// let ioctls = unsafe { uffdio_register(&uffd, addr.as_ptr(), len, UffdRegisterMode::MISSING)? };
 /// assert!(ioctls.contains(UffdIoctls::COPY));
-/// // SAFETY: as above.
-/// unsafe { uffdio_unregister(&uffd, addr.as_ptr(), len)? };
 /// // SAFETY: as above.
 /// unsafe { munmap(addr.as_ptr(), len)? };
 /// # Ok::<(), mmarinus_sys::Errno>(())
@@ -136,7 +132,7 @@ pub unsafe fn uffdio_register(
         ioctls: 0,
     };
     // SAFETY: `UFFDIO_REGISTER` takes an `uffdio_register`.
-    let update = unsafe { Updater::<UFFDIO_REGISTER, _>::new(&mut register) };
+    let update = unsafe { Updater::<{ UFFDIO_REGISTER as Opcode }, _>::new(&mut register) };
     // SAFETY: the caller owns the range.
     unsafe { ioctl(uffd, update)? };
     Ok(UffdIoctls::from_bits_retain(register.ioctls))
@@ -149,7 +145,27 @@ pub unsafe fn uffdio_register(
 ///
 /// # Examples
 ///
-/// See [`uffdio_register`].
+/// ```
+/// use mmarinus_sys::{MapFlags, ProtFlags, UffdFeatures, UffdRegisterMode, UserfaultfdFlags};
+/// use mmarinus_sys::{mmap_anonymous, munmap, page_size, uffdio_api, uffdio_register, uffdio_unregister, userfaultfd};
+///
+/// let Ok(uffd) = userfaultfd(UserfaultfdFlags::CLOEXEC) else {
+///     return Ok(()); // no privilege
+/// };
+/// uffdio_api(&uffd, UffdFeatures::empty())?;
+/// let len = page_size();
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::READ, MapFlags::PRIVATE)? };
+/// // SAFETY: the range is ours, and nobody borrows from it.
+/// unsafe { uffdio_register(&uffd, addr.as_ptr(), len, UffdRegisterMode::MISSING)? };
+/// // SAFETY: as above.
+/// unsafe { uffdio_unregister(&uffd, addr.as_ptr(), len)? };
+/// // SAFETY: the page is mapped and readable, and the kernel makes it when it is touched.
+/// assert_eq!(unsafe { addr.cast::<u8>().read() }, 0);
+/// // SAFETY: the range is ours, and nobody borrows from it.
+/// unsafe { munmap(addr.as_ptr(), len)? };
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -169,7 +185,7 @@ pub unsafe fn uffdio_register(
 pub unsafe fn uffdio_unregister(uffd: impl AsFd, addr: *mut c_void, len: usize) -> Result<()> {
     let mut range = range(addr, len);
     // SAFETY: `UFFDIO_UNREGISTER` takes an `uffdio_range`.
-    let update = unsafe { Updater::<UFFDIO_UNREGISTER, _>::new(&mut range) };
+    let update = unsafe { Updater::<{ UFFDIO_UNREGISTER as Opcode }, _>::new(&mut range) };
     // SAFETY: the caller owns the range.
     unsafe { ioctl(uffd, update) }
 }
@@ -204,7 +220,7 @@ pub unsafe fn uffdio_unregister(uffd: impl AsFd, addr: *mut c_void, len: usize) 
 pub fn uffdio_wake(uffd: impl AsFd, addr: *mut c_void, len: usize) -> Result<()> {
     let mut range = range(addr, len);
     // SAFETY: `UFFDIO_WAKE` takes an `uffdio_range`.
-    let update = unsafe { Updater::<UFFDIO_WAKE, _>::new(&mut range) };
+    let update = unsafe { Updater::<{ UFFDIO_WAKE as Opcode }, _>::new(&mut range) };
     // SAFETY: a thread that is woken too early faults again; no memory changes.
     unsafe { ioctl(uffd, update) }
 }

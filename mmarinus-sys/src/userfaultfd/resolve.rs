@@ -11,33 +11,29 @@ use core::ffi::c_void;
 use bitflags::bitflags;
 use linux_raw_sys::general as raw;
 use rustix::fd::AsFd;
-use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
+use rustix::ioctl::{Opcode, Updater, ioctl};
 
-use super::GROUP;
+use super::iowr;
 use super::register::range;
 use crate::Result;
 
-/// `UFFDIO_COPY`.
-const UFFDIO_COPY: Opcode = opcode::read_write::<raw::uffdio_copy>(GROUP, raw::_UFFDIO_COPY as u8);
+/// `UFFDIO_COPY`: the number of the ioctl of [`uffdio_copy`](crate::uffdio_copy), as a `seccomp` filter sees it.
+pub const UFFDIO_COPY: u32 = iowr::<raw::uffdio_copy>(raw::_UFFDIO_COPY);
 
-/// `UFFDIO_ZEROPAGE`.
-const UFFDIO_ZEROPAGE: Opcode =
-    opcode::read_write::<raw::uffdio_zeropage>(GROUP, raw::_UFFDIO_ZEROPAGE as u8);
+/// `UFFDIO_ZEROPAGE`: the number of the ioctl of [`uffdio_zeropage`](crate::uffdio_zeropage), as a `seccomp` filter sees it.
+pub const UFFDIO_ZEROPAGE: u32 = iowr::<raw::uffdio_zeropage>(raw::_UFFDIO_ZEROPAGE);
 
-/// `UFFDIO_MOVE`.
-const UFFDIO_MOVE: Opcode = opcode::read_write::<raw::uffdio_move>(GROUP, raw::_UFFDIO_MOVE as u8);
+/// `UFFDIO_MOVE`: the number of the ioctl of [`uffdio_move`](crate::uffdio_move), as a `seccomp` filter sees it.
+pub const UFFDIO_MOVE: u32 = iowr::<raw::uffdio_move>(raw::_UFFDIO_MOVE);
 
-/// `UFFDIO_WRITEPROTECT`.
-const UFFDIO_WRITEPROTECT: Opcode =
-    opcode::read_write::<raw::uffdio_writeprotect>(GROUP, raw::_UFFDIO_WRITEPROTECT as u8);
+/// `UFFDIO_WRITEPROTECT`: the number of the ioctl of [`uffdio_writeprotect`](crate::uffdio_writeprotect), as a `seccomp` filter sees it.
+pub const UFFDIO_WRITEPROTECT: u32 = iowr::<raw::uffdio_writeprotect>(raw::_UFFDIO_WRITEPROTECT);
 
-/// `UFFDIO_CONTINUE`.
-const UFFDIO_CONTINUE: Opcode =
-    opcode::read_write::<raw::uffdio_continue>(GROUP, raw::_UFFDIO_CONTINUE as u8);
+/// `UFFDIO_CONTINUE`: the number of the ioctl of [`uffdio_continue`](crate::uffdio_continue), as a `seccomp` filter sees it.
+pub const UFFDIO_CONTINUE: u32 = iowr::<raw::uffdio_continue>(raw::_UFFDIO_CONTINUE);
 
-/// `UFFDIO_POISON`.
-const UFFDIO_POISON: Opcode =
-    opcode::read_write::<raw::uffdio_poison>(GROUP, raw::_UFFDIO_POISON as u8);
+/// `UFFDIO_POISON`: the number of the ioctl of [`uffdio_poison`](crate::uffdio_poison), as a `seccomp` filter sees it.
+pub const UFFDIO_POISON: u32 = iowr::<raw::uffdio_poison>(raw::_UFFDIO_POISON);
 
 bitflags! {
     /// `UFFDIO_COPY_MODE_*` as [`uffdio_copy`] takes them.
@@ -192,7 +188,7 @@ pub unsafe fn uffdio_copy(
         copy: 0,
     };
     // SAFETY: `UFFDIO_COPY` takes an `uffdio_copy`.
-    let update = unsafe { Updater::<UFFDIO_COPY, _>::new(&mut copy) };
+    let update = unsafe { Updater::<{ UFFDIO_COPY as Opcode }, _>::new(&mut copy) };
     // SAFETY: the caller owns the target and may read the source.
     let result = unsafe { ioctl(uffd, update) };
     done(result, copy.copy)
@@ -205,7 +201,26 @@ pub unsafe fn uffdio_copy(
 ///
 /// # Examples
 ///
-/// As [`uffdio_copy`], without a source.
+/// ```
+/// use mmarinus_sys::{MapFlags, ProtFlags, UffdFeatures, UffdRegisterMode, UffdZeropageMode, UserfaultfdFlags};
+/// use mmarinus_sys::{mmap_anonymous, munmap, page_size, uffdio_api, uffdio_register, uffdio_zeropage, userfaultfd};
+///
+/// let Ok(uffd) = userfaultfd(UserfaultfdFlags::CLOEXEC) else {
+///     return Ok(()); // no privilege
+/// };
+/// uffdio_api(&uffd, UffdFeatures::empty())?;
+/// let len = 2 * page_size();
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::READ, MapFlags::PRIVATE)? };
+/// // SAFETY: the range is ours, and nobody borrows from it.
+/// unsafe { uffdio_register(&uffd, addr.as_ptr(), len, UffdRegisterMode::MISSING)? };
+/// // SAFETY: as above.
+/// let filled = unsafe { uffdio_zeropage(&uffd, addr.as_ptr(), len, UffdZeropageMode::empty())? };
+/// assert_eq!(filled, len);
+/// // SAFETY: as above.
+/// unsafe { munmap(addr.as_ptr(), len)? };
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -236,7 +251,7 @@ pub unsafe fn uffdio_zeropage(
         zeropage: 0,
     };
     // SAFETY: `UFFDIO_ZEROPAGE` takes an `uffdio_zeropage`.
-    let update = unsafe { Updater::<UFFDIO_ZEROPAGE, _>::new(&mut zeropage) };
+    let update = unsafe { Updater::<{ UFFDIO_ZEROPAGE as Opcode }, _>::new(&mut zeropage) };
     // SAFETY: the caller owns the range.
     let result = unsafe { ioctl(uffd, update) };
     done(result, zeropage.zeropage)
@@ -303,7 +318,7 @@ pub unsafe fn uffdio_writeprotect(
         mode: mode.bits(),
     };
     // SAFETY: `UFFDIO_WRITEPROTECT` takes an `uffdio_writeprotect`.
-    let update = unsafe { Updater::<UFFDIO_WRITEPROTECT, _>::new(&mut writeprotect) };
+    let update = unsafe { Updater::<{ UFFDIO_WRITEPROTECT as Opcode }, _>::new(&mut writeprotect) };
     // SAFETY: the caller owns the range.
     unsafe { ioctl(uffd, update) }
 }
@@ -315,7 +330,33 @@ pub unsafe fn uffdio_writeprotect(
 ///
 /// # Examples
 ///
-/// As [`uffdio_copy`], with a range that is registered for [`MINOR`](crate::UffdRegisterMode::MINOR) faults and no source.
+/// ```
+/// use mmarinus_sys::{MapFlags, MemfdFlags, ProtFlags, UffdContinueMode, UffdFeatures, UffdRegisterMode, UserfaultfdFlags};
+/// use mmarinus_sys::{memfd_create, mmap, munmap, page_size, uffdio_api, uffdio_continue, uffdio_register, userfaultfd};
+/// use std::io::Write;
+///
+/// let Ok(uffd) = userfaultfd(UserfaultfdFlags::CLOEXEC) else {
+///     return Ok(()); // no privilege
+/// };
+/// if !uffdio_api(&uffd, UffdFeatures::empty())?.features.contains(UffdFeatures::MINOR_SHMEM) {
+///     return Ok(()); // an older kernel
+/// }
+/// let mut file = std::fs::File::from(memfd_create(c"pages", MemfdFlags::CLOEXEC)?);
+/// file.write_all(&vec![7; page_size()]).unwrap();
+/// let len = page_size();
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap(core::ptr::null_mut(), len, ProtFlags::READ, MapFlags::SHARED, &file, 0)? };
+/// // SAFETY: the range is ours, and nobody borrows from it.
+/// unsafe { uffdio_register(&uffd, addr.as_ptr(), len, UffdRegisterMode::MINOR)? };
+/// // SAFETY: as above.
+/// let mapped = unsafe { uffdio_continue(&uffd, addr.as_ptr(), len, UffdContinueMode::empty())? };
+/// assert_eq!(mapped, len);
+/// // SAFETY: the page is mapped, readable and there.
+/// assert_eq!(unsafe { addr.cast::<u8>().read() }, 7);
+/// // SAFETY: the range is ours, and nobody borrows from it.
+/// unsafe { munmap(addr.as_ptr(), len)? };
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -347,7 +388,7 @@ pub unsafe fn uffdio_continue(
         mapped: 0,
     };
     // SAFETY: `UFFDIO_CONTINUE` takes an `uffdio_continue`.
-    let update = unsafe { Updater::<UFFDIO_CONTINUE, _>::new(&mut resume) };
+    let update = unsafe { Updater::<{ UFFDIO_CONTINUE as Opcode }, _>::new(&mut resume) };
     // SAFETY: the caller owns the range.
     let result = unsafe { ioctl(uffd, update) };
     done(result, resume.mapped)
@@ -360,7 +401,28 @@ pub unsafe fn uffdio_continue(
 ///
 /// # Examples
 ///
-/// As [`uffdio_copy`], without a source.
+/// ```
+/// use mmarinus_sys::{MapFlags, ProtFlags, UffdFeatures, UffdPoisonMode, UffdRegisterMode, UserfaultfdFlags};
+/// use mmarinus_sys::{mmap_anonymous, munmap, page_size, uffdio_api, uffdio_poison, uffdio_register, userfaultfd};
+///
+/// let Ok(uffd) = userfaultfd(UserfaultfdFlags::CLOEXEC) else {
+///     return Ok(()); // no privilege
+/// };
+/// if !uffdio_api(&uffd, UffdFeatures::empty())?.features.contains(UffdFeatures::POISON) {
+///     return Ok(()); // an older kernel
+/// }
+/// let len = page_size();
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::READ, MapFlags::PRIVATE)? };
+/// // SAFETY: the range is ours, and nobody borrows from it.
+/// unsafe { uffdio_register(&uffd, addr.as_ptr(), len, UffdRegisterMode::MISSING)? };
+/// // SAFETY: as above.
+/// let poisoned = unsafe { uffdio_poison(&uffd, addr.as_ptr(), len, UffdPoisonMode::empty())? };
+/// assert_eq!(poisoned, len); // who touches the page now gets SIGBUS
+/// // SAFETY: as above.
+/// unsafe { munmap(addr.as_ptr(), len)? };
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -392,7 +454,7 @@ pub unsafe fn uffdio_poison(
         updated: 0,
     };
     // SAFETY: `UFFDIO_POISON` takes an `uffdio_poison`.
-    let update = unsafe { Updater::<UFFDIO_POISON, _>::new(&mut poison) };
+    let update = unsafe { Updater::<{ UFFDIO_POISON as Opcode }, _>::new(&mut poison) };
     // SAFETY: the caller owns the range, and nobody holds a reference into it.
     let result = unsafe { ioctl(uffd, update) };
     done(result, poison.updated)
@@ -406,7 +468,38 @@ pub unsafe fn uffdio_poison(
 ///
 /// # Examples
 ///
-/// As [`uffdio_copy`], with a source that is page aligned.
+/// ```
+/// use mmarinus_sys::{MapFlags, ProtFlags, UffdFeatures, UffdMoveMode, UffdRegisterMode, UserfaultfdFlags};
+/// use mmarinus_sys::{mmap_anonymous, munmap, page_size, uffdio_api, uffdio_move, uffdio_register, userfaultfd};
+///
+/// let Ok(uffd) = userfaultfd(UserfaultfdFlags::CLOEXEC) else {
+///     return Ok(()); // no privilege
+/// };
+/// if !uffdio_api(&uffd, UffdFeatures::empty())?.features.contains(UffdFeatures::MOVE) {
+///     return Ok(()); // an older kernel
+/// }
+/// let (len, prot) = (page_size(), ProtFlags::READ | ProtFlags::WRITE);
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let target = unsafe { mmap_anonymous(core::ptr::null_mut(), len, prot, MapFlags::PRIVATE)? };
+/// // SAFETY: as above.
+/// let source = unsafe { mmap_anonymous(core::ptr::null_mut(), len, prot, MapFlags::PRIVATE)? };
+/// // SAFETY: the page is mapped and writable.
+/// unsafe { source.cast::<u8>().write(7) };
+/// // SAFETY: the range is ours, and nobody borrows from it.
+/// unsafe { uffdio_register(&uffd, target.as_ptr(), len, UffdRegisterMode::MISSING)? };
+/// // SAFETY: both ranges are ours, and nobody borrows from them.
+/// let moved = unsafe { uffdio_move(&uffd, target.as_ptr(), source.as_ptr(), len, UffdMoveMode::empty())? };
+/// assert_eq!(moved, len);
+/// // SAFETY: the page is mapped, readable and there.
+/// assert_eq!(unsafe { target.cast::<u8>().read() }, 7);
+/// // SAFETY: the page is mapped and readable.
+/// assert_eq!(unsafe { source.cast::<u8>().read() }, 0);
+/// for addr in [target, source] {
+///     // SAFETY: the range is ours, and nobody borrows from it.
+///     unsafe { munmap(addr.as_ptr(), len)? };
+/// }
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -444,7 +537,7 @@ pub unsafe fn uffdio_move(
         move_: 0,
     };
     // SAFETY: `UFFDIO_MOVE` takes an `uffdio_move`.
-    let update = unsafe { Updater::<UFFDIO_MOVE, _>::new(&mut pages) };
+    let update = unsafe { Updater::<{ UFFDIO_MOVE as Opcode }, _>::new(&mut pages) };
     // SAFETY: the caller owns both ranges, and nobody holds a reference into the source.
     let result = unsafe { ioctl(uffd, update) };
     done(result, pages.move_)

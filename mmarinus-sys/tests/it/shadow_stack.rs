@@ -11,7 +11,10 @@ use crate::testing::skip;
 fn a_stack_ends_in_a_token() {
     if !Support::shadow_stack() {
         let mapped = map_shadow_stack(ptr::null_mut(), page_size(), ShadowStackFlags::SET_TOKEN);
-        assert!(matches!(mapped, Err(Errno::NOSYS | Errno::OPNOTSUPP)), "{mapped:?}");
+        assert!(
+            matches!(mapped, Err(Errno::NOSYS | Errno::OPNOTSUPP)),
+            "{mapped:?}"
+        );
         skip!("the CPU or the kernel has no shadow stacks");
     }
     let stack = map_shadow_stack(ptr::null_mut(), page_size(), ShadowStackFlags::SET_TOKEN)
