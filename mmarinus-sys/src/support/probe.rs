@@ -82,11 +82,10 @@ impl Support {
     /// Whether the CPU has protection keys and the kernel uses them: [`pkey_alloc`](crate::pkey_alloc).
     #[must_use]
     pub fn pkeys() -> bool {
-        /// `HWCAP2_POE`: on aarch64 the kernel counts key 0 as allocated even where the CPU has none.
-        const POE: u64 = 1 << 63;
-
         static ANSWER: Cached = Cached::new();
-        if cfg!(target_arch = "aarch64") && rustix::param::linux_hwcap().1 as u64 & POE == 0 {
+        // On aarch64 the kernel counts key 0 as allocated even where the CPU has none, so the CPU is asked: `HWCAP2_POE`.
+        #[cfg(target_arch = "aarch64")]
+        if rustix::param::linux_hwcap().1 & 1 << 63 == 0 {
             return false;
         }
         // Two pages below the end of the addresses nobody can have memory. A kernel with keys finds key 0 good, then sees

@@ -6,12 +6,13 @@ use std::thread;
 
 use mmarinus_sys::{
     Errno, GetMempolicyFlags, MapFlags, MbindFlags, MovePagesFlags, Mpol, MpolModeFlags, NodeMask,
-    PageStatus, Pid, ProtFlags, get_mempolicy, get_mempolicy_at, get_mempolicy_mems_allowed,
-    get_mempolicy_next_node, get_mempolicy_node_at, get_mempolicy_of_thread, mbind, migrate_pages,
-    move_pages, move_pages_status, munmap, page_size, set_mempolicy, set_mempolicy_home_node,
+    PageStatus, Pid, ProtFlags, Support, get_mempolicy, get_mempolicy_at,
+    get_mempolicy_mems_allowed, get_mempolicy_next_node, get_mempolicy_node_at,
+    get_mempolicy_of_thread, mbind, migrate_pages, move_pages, move_pages_status, munmap,
+    page_size, set_mempolicy, set_mempolicy_home_node,
 };
 
-use crate::common::{Pages, is_root, older_than};
+use crate::common::{Pages, RW, is_root, older_than};
 use crate::privilege::without;
 use crate::testing::{in_child, skip};
 
@@ -191,6 +192,29 @@ fn mbind_refuses_a_hole() {
         unsafe { munmap(pages.page(1), page_size()) }.expect("a hole");
         let bound = bind(&pages, Mpol::BIND, NONE, &nodes);
         assert_eq!(bound, Err(Errno::FAULT));
+    });
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn mbind_is_refused_at_the_limit_of_maps() {
+    let Some(nodes) = nodes() else {
+        skip!("{NO_NUMA}")
+    };
+    let limit = Support::max_map_count().expect("a limit") as usize;
+    if limit > 100_000 {
+        skip!("vm.max_map_count is {limit}, which takes too long to reach");
+    }
+    let status = in_child!({
+        let pages = Pages::with(2 * limit, RW, MapFlags::PRIVATE | MapFlags::NORESERVE);
+        let none = MbindFlags::empty();
+        // Every second page with a policy of its own makes two maps more.
+        let refused = (0..limit).find_map(|index| {
+            let page = pages.page(2 * index + 1);
+            // SAFETY: the page is the test's own.
+            unsafe { mbind(page, page_size(), Mpol::INTERLEAVE, NONE, &nodes, none) }.err()
+        });
+        assert_eq!(refused, Some(Errno::NOMEM));
     });
     assert!(status.success(), "{status}");
 }

@@ -526,6 +526,27 @@ fn a_range_is_refused() {
 }
 
 #[test]
+fn a_range_is_refused_at_the_limit_of_maps() {
+    let Some(uffd) = uffd(UffdFeatures::empty()) else {
+        skip!("{LACKING}")
+    };
+    let limit = Support::max_map_count().expect("a limit") as usize;
+    if limit > 100_000 {
+        skip!("vm.max_map_count is {limit}, which takes too long to reach");
+    }
+    let status = in_child!({
+        let pages = Pages::with(2 * limit, RW, MapFlags::PRIVATE | MapFlags::NORESERVE);
+        // Every second page that is registered makes two maps more.
+        let refused = (0..limit).find_map(|index| {
+            // SAFETY: the page is the test's own.
+            unsafe { uffdio_register(&uffd, pages.page(2 * index + 1), page_size(), MISSING) }.err()
+        });
+        assert_eq!(refused, Some(Errno::NOMEM));
+    });
+    assert!(status.success(), "{status}");
+}
+
+#[test]
 fn a_reader_is_woken_when_the_test_says_so() {
     let Some(uffd) = uffd(UffdFeatures::empty()) else {
         skip!("{LACKING}")
@@ -995,6 +1016,11 @@ fn a_fork_hands_over_the_childs_memory() {
         fault(&child, pages.addr());
         assert_eq!(fill(&child, pages.addr(), 1, 42), Ok(page_size()));
         assert_eq!(forker.join().expect("the child ends"), Some(42));
+        assert_eq!(
+            fill(&child, pages.addr(), 1, 42),
+            Err(Errno::SRCH),
+            "it is gone"
+        );
         // This memory is another's.
         assert_eq!(fill(&uffd, pages.addr(), 1, 7), Ok(page_size()));
         assert_eq!(pages.get(0), 7);
