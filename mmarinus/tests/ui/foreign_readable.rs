@@ -1,0 +1,7 @@
+//! What permissions allow is not extended from outside.
+
+use mmarinus::perms::{self, Readable};
+
+impl Readable for perms::Write {}
+
+fn main() {}
