@@ -1,0 +1,28 @@
+//! Tests of every call against the running kernel, a file per subject.
+
+#[path = "../../../testing/mod.rs"]
+mod testing;
+
+mod common;
+mod raw;
+
+mod atomics;
+mod builder;
+mod copies;
+mod descriptors;
+mod error;
+mod leak;
+#[cfg(feature = "std")]
+mod load;
+mod onto;
+mod promise;
+mod remap;
+mod reprotect;
+mod slices;
+mod source;
+mod split;
+#[cfg(feature = "zerocopy")]
+mod typed;
+mod types;
+mod unmap;
+mod view;
