@@ -1,11 +1,13 @@
 //! The list of tasks that `cargo xtask` knows.
 #![forbid(unsafe_code)]
 
+mod abi;
 mod ci;
 mod features;
 mod no_std;
 mod test;
 mod tidy;
+mod vm;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,6 +24,11 @@ mod flags {
         cmd xtask {
             /// Runs all that must hold before a change lands: fmt, clippy, docs, tidy, no_std, tests.
             cmd ci {}
+            /// Compares every constant of mmarinus-sys with the kernel's own headers, which it fetches.
+            cmd abi {
+                /// Only writes the test of mmarinus-sys that stands for the table.
+                optional --write
+            }
             /// Builds what is no_std into libraries that fail as soon as std links.
             cmd no-std {}
             /// Holds the rules of the house against every file.
@@ -30,6 +37,21 @@ mod flags {
             cmd test {
                 /// Only the tests of this crate.
                 optional -p, --package package: String
+            }
+            /// Runs the tests in emulated machines, on other kernels and with other hardware.
+            cmd vm {
+                /// Also the oldest kernel, the newest, and another architecture.
+                optional --all
+                /// Only this kernel, such as 6.12, or `newest`.
+                optional --kernel kernel: String
+                /// Only the tests of this crate.
+                optional -p, --package package: String
+                /// Ends with the table as Markdown, with its date.
+                optional --markdown
+                /// That no kernel or no emulator can be had is no failure.
+                optional --if-possible
+                /// No guest runs after so many seconds.
+                optional --within seconds: u64
             }
         }
     }
@@ -42,10 +64,13 @@ fn main() -> ExitCode {
         Err(error) => return complain(&error),
     };
     let done = match flags.subcommand {
+        flags::XtaskCmd::Abi(args) if args.write => abi::write(&sh).map(|()| true),
+        flags::XtaskCmd::Abi(_) => abi::run(&sh),
         flags::XtaskCmd::Ci(_) => ci::run(&sh),
         flags::XtaskCmd::Tidy(_) => tidy::run(&sh).map(|()| true),
         flags::XtaskCmd::NoStd(_) => no_std::run(&sh).map(|()| true),
         flags::XtaskCmd::Test(args) => test::run(&sh, args.package.as_deref()),
+        flags::XtaskCmd::Vm(args) => vm::run(&sh, &args.into()),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
