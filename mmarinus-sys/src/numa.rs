@@ -126,6 +126,8 @@ impl Mpol {
     /// `MPOL_INTERLEAVE`: page by page from each node of the mask in turn.
     pub const INTERLEAVE: Self = Self(raw::MPOL_INTERLEAVE as u32);
     /// `MPOL_LOCAL`: from the node of the CPU that touches the page first; the mask must be empty (since Linux 3.8).
+    ///
+    /// Before Linux 5.14 it reads back as `PREFERRED` with no node.
     pub const LOCAL: Self = Self(raw::MPOL_LOCAL as u32);
     /// `MPOL_PREFERRED_MANY`: from the nodes of the mask while they have memory (since Linux 5.15).
     pub const PREFERRED_MANY: Self = Self(raw::MPOL_PREFERRED_MANY as u32);
@@ -213,7 +215,7 @@ impl PageStatus {
     ///
     /// # Errors
     ///
-    /// - `ENOENT`: no page is there.
+    /// - `ENOENT`: no page is there; some older kernels say `EFAULT`.
     /// - `EFAULT`: nothing is mapped there, or it is the zero page.
     /// - `EACCES`: the page is mapped by others too, and `MOVE_ALL` was not given.
     /// - `EBUSY`, `EIO`, `ENOMEM`: the page could not be moved now.

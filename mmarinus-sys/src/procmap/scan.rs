@@ -19,7 +19,9 @@ bitflags! {
     pub struct PageCategories: u64 {
         /// `PAGE_IS_WPALLOWED`: a userfaultfd tracks writes to its map.
         const WPALLOWED = raw::PAGE_IS_WPALLOWED as u64;
-        /// `PAGE_IS_WRITTEN`: it was written since it was last protected; always so where nothing tracks writes.
+        /// `PAGE_IS_WRITTEN`: it was written since it was last protected.
+        ///
+        /// Where nothing tracks writes it says nothing: Linux 6.18 sets it there for every page that is present, 7.3 for none.
         const WRITTEN = raw::PAGE_IS_WRITTEN as u64;
         /// `PAGE_IS_FILE`: it belongs to a file, or to shared memory.
         const FILE = raw::PAGE_IS_FILE as u64;

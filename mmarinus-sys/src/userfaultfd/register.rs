@@ -107,7 +107,8 @@ pub(super) fn range(addr: *mut c_void, len: usize) -> raw::uffdio_range {
 ///
 /// - `EBUSY`: another userfaultfd has part of the range.
 /// - `EINVAL`: nothing is mapped in the range; `addr` or `len` is not page aligned, or 0; the mode is unknown or not for this
-///   kind of map (files of disks take `WP` with `WP_ASYNC` only; `memfd_secret` and droppable maps take none); no handshake.
+///   kind of map (files of disks take `WP` with `WP_ASYNC` only; `memfd_secret` takes none, nor do droppable maps in newer
+///   kernels); no handshake.
 /// - `ENOMEM`: the process is exiting, or the change would need more mappings than `vm.max_map_count`.
 /// - `EPERM`: the range is a shared map of a file that may not be written, as of a sealed memfd.
 ///

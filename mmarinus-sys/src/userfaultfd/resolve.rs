@@ -157,7 +157,8 @@ fn done(result: Result<()>, bytes: i64) -> Result<usize> {
 ///   events, then try again.
 /// - `EEXIST`: the first page is there already.
 /// - `EFAULT`: `src` cannot be read.
-/// - `EINVAL`: `dst` or `len` is not page aligned, or 0; the mode is unknown, or `WP` where the range is not registered for it.
+/// - `EINVAL`: `dst` or `len` is not page aligned, or 0; an address is below `vm.mmap_min_addr`; the mode is unknown, or `WP`
+///   where the range is not registered for it.
 /// - `ENOENT`: the range is not in one map that is registered with this userfaultfd.
 /// - `ENOMEM`: no memory for the page.
 /// - `ENOSPC`: the object behind a shared map is full.
