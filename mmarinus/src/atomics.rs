@@ -17,6 +17,39 @@ use crate::map::Map;
 use crate::perms::{Readable, Writable};
 use crate::range::resolve;
 
+/// The largest atomic in bytes that a relaxed load takes from memory which may not be written, as the documentation of
+/// `core::sync::atomic` says for each architecture.
+pub(crate) const LOADED_AT_ONCE: usize = {
+    let four = cfg!(any(
+        target_arch = "x86",
+        target_arch = "arm",
+        target_arch = "mips",
+        target_arch = "mips32r6",
+        target_arch = "powerpc",
+        target_arch = "riscv32",
+        target_arch = "sparc",
+        target_arch = "hexagon"
+    ));
+    let eight = cfg!(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "loongarch64",
+        target_arch = "mips64",
+        target_arch = "mips64r6",
+        target_arch = "powerpc64",
+        target_arch = "riscv64",
+        target_arch = "sparc64",
+        target_arch = "s390x"
+    ));
+    if eight {
+        8
+    } else if four {
+        4
+    } else {
+        0
+    }
+};
+
 /// An atomic integer: every bit pattern is a value of it, and it has no padding.
 ///
 /// Sealed: the atomic integers of `core` are all there are.
@@ -91,6 +124,9 @@ impl<P, K: Kind, B: Backing<K>> Map<P, K, B> {
         B: Concurrent<K>,
     {
         let range = self.atoms::<A>(range)?;
+        if range.is_empty() {
+            return Ok(&[]);
+        }
         self.fix_width::<A>()?;
         let first = self.as_ptr().wrapping_add(range.start).cast();
         // SAFETY:
@@ -103,7 +139,8 @@ impl<P, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Bytes as integers that others write and that are only loaded, also from memory that may not be written: rung 2 of
     /// [the ladder](crate#the-ladder).
     ///
-    /// Where pointers have 32 bits, `A` has at most 32: loading more would write.
+    /// Where pointers have 32 bits, `A` has at most 32: loading more would write. On the few architectures for which Rust
+    /// promises nothing of loads from memory that may not be written (m68k, csky), this does not compile.
     ///
     /// # Examples
     ///
@@ -131,11 +168,14 @@ impl<P, K: Kind, B: Backing<K>> Map<P, K, B> {
     {
         const {
             assert!(
-                size_of::<A>() <= size_of::<usize>(),
-                "memory that may not be written is loaded up to a pointer's width"
+                size_of::<A>() <= LOADED_AT_ONCE,
+                "memory that may not be written cannot be loaded at this width here"
             );
         }
         let range = self.atoms::<A>(range)?;
+        if range.is_empty() {
+            return Ok(&[]);
+        }
         self.fix_width::<A>()?;
         let first = self.as_ptr().wrapping_add(range.start).cast();
         // SAFETY: as for `atomics`; the pages need not be writable, since `Observed` is only loaded, relaxed and at most as

@@ -164,19 +164,9 @@ impl<K: Kind> Written<K> for Stable {}
 impl<K: Kind> Written<K> for Present {}
 impl<K: Kind> Written<K> for Exposed {}
 
-/// How bytes of a map are copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// By the kernel, which turns a fault into an error.
-    Kernel,
-    /// In this process, beside others that may be writing: never by a plain load or store.
-    Racy,
-    /// In this process, plainly: nobody else changes the bytes.
-    Plain,
-}
-
 mod sealed {
-    use super::{Access, Anonymous, Device, Exposed, File, Kind, Present, Stable};
+    use super::{Anonymous, Device, Exposed, File, Kind, Present, Stable};
+    use crate::copy::Access;
     use crate::leak::FromLeaked;
     use crate::perms::Permissions;
     use crate::view::View;

@@ -222,7 +222,7 @@ impl<K: Kind, B: Backing<K>, P0: Permissions, K0: Kind, B0: Backing<K0>>
             return Err(self.refused(Reason::OtherPages));
         }
         if layout.head() != old.head() {
-            return Err(self.refused(Reason::Misplaced));
+            return Err(self.refused(Reason::OtherHead));
         }
         finish(
             &prepared,

@@ -13,7 +13,7 @@ use crate::layout::Layout;
 use crate::map::Map;
 use crate::perms::{self, ASKABLE};
 use crate::region::Behind;
-use crate::source::{Source, look_at_device, look_at_file, page_shift};
+use crate::source::{Looked, Source, look_at_device, look_at_file};
 
 /// A map that is being asked for. Nothing is mapped before [`with`](Self::with).
 ///
@@ -68,8 +68,8 @@ enum Origin<'fd> {
     File(BorrowedFd<'fd>),
     /// A descriptor that may be anything, which is still to be looked at.
     Device(BorrowedFd<'fd>),
-    /// A descriptor that was looked at: its pages have this log2 of a size.
-    Looked(BorrowedFd<'fd>, u8),
+    /// A descriptor that was looked at.
+    Looked(BorrowedFd<'fd>, Looked),
 }
 
 /// A request that passed every check which needs no place: the arguments of the system call.
@@ -146,6 +146,8 @@ impl<'fd, K, B> Builder<'fd, K, B, New> {
     }
 
     /// The kernel chooses the address, at `address` or elsewhere: a hint. It never replaces anything.
+    ///
+    /// On CPUs with 57-bit addresses, an `address` of 2^47 or more lets the kernel choose one above that.
     #[inline]
     pub fn near(self, address: usize) -> Self {
         Self {
@@ -157,7 +159,9 @@ impl<'fd, K, B> Builder<'fd, K, B, New> {
         }
     }
 
-    /// The first byte goes exactly to `address`, if nothing is there: `MAP_FIXED_NOREPLACE`.
+    /// The first byte goes exactly to `address`, if nothing is there.
+    ///
+    /// Too near below the main thread's stack, or below `vm.mmap_min_addr`, counts as taken.
     ///
     /// The address must agree with the offset in the file modulo the page size; so without a file, or at an offset where a page
     /// starts, it is a multiple of the page size. Page 0 is refused.
@@ -241,8 +245,8 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
         source: &Source<'new, C>,
         offset: u64,
     ) -> Builder<'new, K, C, A> {
-        let (fd, page_shift) = source.parts();
-        self.behind(Origin::Looked(fd, page_shift), offset)
+        let (fd, looked) = source.parts();
+        self.behind(Origin::Looked(fd, looked), offset)
     }
 
     /// The same request with another source.
@@ -291,7 +295,7 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     }
 
     /// Brings every page in at once, for writing where the permissions allow it and else for reading; a page that cannot be
-    /// brought in is an error.
+    /// brought in is an error. (For private anonymous memory nothing but running out of memory can go wrong.)
     ///
     /// A private map of a file that may be written is copied whole by that. Before Linux 5.14 pages of files are only
     /// brought in for reading.
@@ -348,7 +352,12 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         if self.populate && !prot.intersects(ProtFlags::READ.union(ProtFlags::WRITE)) {
             return Err(self.refused(Reason::NothingToPopulate));
         }
-        let (fd, page_shift) = self.look()?;
+        let (
+            fd,
+            Looked {
+                page_shift, last, ..
+            },
+        ) = self.look()?;
         let head = (self.offset & ((1 << page_shift) - 1)) as usize;
         let start = self.offset - head as u64;
         let layout = match self.size {
@@ -357,8 +366,8 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
                 Layout::new(head, size, page_shift).ok_or_else(|| self.refused(Reason::TooLong))?,
             ),
         };
-        let last = start.checked_add(layout.map_or(0, Layout::len) as u64);
-        if last.is_none_or(|last| last > i64::MAX as u64) {
+        let end = start.checked_add(layout.map_or(0, Layout::len) as u64);
+        if end.is_none_or(|end| end > last) {
             return Err(self.refused(Reason::OffsetTooFar));
         }
         let kind = if K::SHARED {
@@ -383,15 +392,17 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         })
     }
 
-    /// The descriptor, and the log2 of its page size. Makes no system call for an empty map.
+    /// The descriptor, and what is seen of it. Makes no system call for an empty map.
     #[inline(always)]
-    fn look(&self) -> Result<(Option<BorrowedFd<'fd>>, u8), Cause> {
+    fn look(&self) -> Result<(Option<BorrowedFd<'fd>>, Looked), Cause> {
         match self.origin {
-            Origin::Anonymous => Ok((None, page_shift())),
-            Origin::Looked(fd, page_shift) => Ok((Some(fd), page_shift)),
-            Origin::File(fd) | Origin::Device(fd) if self.size == 0 => Ok((Some(fd), page_shift())),
-            Origin::File(fd) => look_at_file(fd).map(|looked| (Some(fd), looked.page_shift)),
-            Origin::Device(fd) => look_at_device(fd).map(|looked| (Some(fd), looked.page_shift)),
+            Origin::Anonymous => Ok((None, Looked::nothing())),
+            Origin::Looked(fd, looked) => Ok((Some(fd), looked)),
+            Origin::File(fd) | Origin::Device(fd) if self.size == 0 => {
+                Ok((Some(fd), Looked::nothing()))
+            }
+            Origin::File(fd) => Ok((Some(fd), look_at_file(fd)?)),
+            Origin::Device(fd) => Ok((Some(fd), look_at_device(fd)?)),
         }
     }
 

@@ -4,7 +4,7 @@ use core::fmt;
 
 use mmarinus_sys::Errno;
 
-use crate::error::{Cause, CopyHint, Named, Operation, Reason};
+use crate::error::{Cause, Named, Operation, Reason, copy_hint};
 
 /// Why a copy from or into a map stopped, where, and how many bytes were copied before.
 ///
@@ -99,7 +99,7 @@ impl fmt::Display for Fault {
         f.write_str(match self.reason {
             Reason::OutOfRange => "the bytes must lie in the map",
             Reason::Forbidden => "the map is remembered not to allow this; reprotect it first",
-            _ => CopyHint(self.errno).text(),
+            _ => copy_hint(self.errno),
         })?;
         if self.copied == 0 {
             Ok(())

@@ -19,7 +19,11 @@ impl Layout {
     #[inline]
     pub(crate) fn new(head: usize, size: usize, page_shift: u8) -> Option<Self> {
         let page = 1_usize.checked_shl(u32::from(page_shift))?;
-        if page == 1 || head >= page || size == 0 || size > isize::MAX as usize - page - head {
+        if page == 1
+            || head >= page
+            || size == 0
+            || size > (isize::MAX as usize).checked_sub(page)? - head
+        {
             return None;
         }
         Some(Self {
@@ -87,6 +91,7 @@ mod tests {
             (0, max, 12),
             (1, max - 4096, 12),
             (0, 1, 0),
+            (0, 1, usize::BITS as u8 - 1),
             (0, 1, usize::BITS as u8),
             (0, 1, 255),
         ] {

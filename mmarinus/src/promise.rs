@@ -42,10 +42,13 @@ impl<P, K: Kind> Map<P, K, File> {
     ///
     /// As long as any map of these pages lives:
     ///
-    /// - nobody else writes the file's bytes that are mapped, by another map of them, by `write`, or by any other way, in
+    /// - nobody else writes the file's bytes that are mapped, by another map of them (which safe code
+    ///   could make writable), by `write`, or by any other way, in
     ///   this process or another;
     /// - nobody truncates the file or punches holes into it: it reaches the end of the map;
     /// - the blocks of the file are allocated (reading or writing a hole of a full file system is SIGBUS);
+    /// - if the map is shared and may become writable: writing needs no new block (as it does on file systems that copy on write,
+    ///   and for files that share blocks);
     /// - the storage does not fail.
     #[inline]
     pub unsafe fn assume_stable(self) -> Map<P, K, Stable> {
@@ -60,7 +63,8 @@ impl<P, K: Kind> Map<P, K, File> {
     /// As long as any map of these pages lives:
     ///
     /// - the file reaches the end of the map, and nobody truncates it or punches holes into it;
-    /// - its blocks stay allocated, and its storage does not fail;
+    /// - its blocks stay allocated, writing needs no new block (as it does on file systems that copy on write, and for files
+    ///   that share blocks), and its storage does not fail;
     /// - nothing that safe code may write there can break Rust's rules in this process.
     #[inline]
     pub unsafe fn assume_present(self) -> Map<P, K, Present> {
@@ -77,7 +81,7 @@ impl<P, K: Kind> Map<P, K, Device> {
     ///
     /// As long as any map of these pages lives:
     ///
-    /// - reading and writing them with the permissions of the map does not fault, in any order and width;
+    /// - reading and writing them with the permissions of the map does not fault, in any order, width and alignment;
     /// - nothing that safe code may write there can break Rust's rules in this process: a descriptor in a ring of io_uring, say,
     ///   makes the kernel write wherever it points.
     #[inline]

@@ -72,7 +72,10 @@ impl Region {
     }
 
     /// Maps new pages at `address`, the multiple of the page size at which the first whole page starts, if all of it is free.
-    #[inline(always)]
+    ///
+    /// The address is a hint, and the answer is checked: `MAP_FIXED_NOREPLACE` would map directly below the main thread's
+    /// stack, which then grows into the map without a fault. A hint keeps the kernel's gap to the stack.
+    #[inline]
     pub(crate) fn map_at(
         layout: Layout,
         address: usize,
@@ -80,15 +83,36 @@ impl Region {
         flags: MapFlags,
         behind: Behind<'_>,
     ) -> Result<Self, Errno> {
-        let flags = flags
-            .difference(MapFlags::FIXED)
-            .union(MapFlags::FIXED_NOREPLACE);
-        // SAFETY: `MAP_FIXED_NOREPLACE` fails where something is mapped; kernels before 4.17 take it as a hint.
-        let region = unsafe { Self::map_any(layout, address, prot, flags, behind) }?;
-        if region.pages().0 != address {
-            return Err(Errno::EXIST); // Dropped, which unmaps what a kernel before 4.17 mapped elsewhere.
+        // Pages that would be brought in, and thrown away if they are in the wrong place, are made after the place is ours.
+        if !flags.intersects(MapFlags::POPULATE.union(MapFlags::LOCKED)) {
+            let region = Self::map(layout, address, prot, flags, behind)?;
+            if region.pages().0 == address {
+                return Ok(region);
+            }
+            if behind.is_none() {
+                return Err(Errno::EXIST);
+            }
         }
-        Ok(region)
+        Self::map_over_reservation(layout, address, prot, flags, behind)
+    }
+
+    /// As [`map_at`](Self::map_at), by a reservation first and the pages moved over it. For large pages of files the kernel
+    /// takes a hint only if more is free than is asked for; for anonymous memory it takes it as it is.
+    #[cold]
+    fn map_over_reservation(
+        layout: Layout,
+        address: usize,
+        prot: ProtFlags,
+        flags: MapFlags,
+        behind: Behind<'_>,
+    ) -> Result<Self, Errno> {
+        let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
+        let reservation = Self::map(layout, address, ProtFlags::empty(), nothing, None)?;
+        if reservation.pages().0 != address {
+            return Err(Errno::EXIST);
+        }
+        let new = Self::map(layout, 0, prot, flags, behind)?;
+        Self::replace(reservation, new)
     }
 
     /// Maps new pages over whatever is at `address`, a multiple of the page size.
@@ -257,7 +281,7 @@ impl Region {
             // SAFETY: the pages are owned (invariant), and populating changes no byte.
             match unsafe { sys::madvise(start, len, advice) } {
                 // Before Linux 5.14 the advice does not exist; so the kernel is made to read one byte of each page.
-                Err(Errno::INVAL) => return self.read_each_page(),
+                Err(Errno::INVAL) => return self.read_each_page(prot),
                 // A signal came between two pages.
                 Err(Errno::INTR) => {}
                 done => return done,
@@ -266,8 +290,13 @@ impl Region {
     }
 
     /// Makes the kernel read one byte of each page.
+    ///
+    /// Pages that may only be written are not supported so: writing a byte back could undo what another process writes.
     #[cold]
-    fn read_each_page(&self) -> Result<(), Errno> {
+    fn read_each_page(&self, prot: ProtFlags) -> Result<(), Errno> {
+        if !prot.contains(ProtFlags::READ) {
+            return Err(Errno::OPNOTSUPP);
+        }
         let mut byte = [0];
         for offset in (0..self.len)
             .step_by(self.page_size())
@@ -297,6 +326,10 @@ impl Region {
             return Err(Errno::INVAL);
         }
         let old = ManuallyDrop::new(old);
+        // What was in the old pages is given back now: should the move fail before it unmaps them, they stay for ever.
+        // SAFETY: the pages are owned by `old`, which came by value: nobody borrows from them, and nobody reads them again.
+        // A refusal, as for locked pages, changes nothing.
+        let _ = unsafe { sys::madvise(to, len, Advice::DONTNEED) };
         // SAFETY:
         // - The source is owned by `new`, which came by value: nobody borrows from it.
         // - The target is owned by `old`, which came by value as well, and is never unmapped by it again.

@@ -4,7 +4,7 @@
 use core::marker::PhantomData;
 
 use mmarinus_sys::Errno;
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{FileType, Stat, fstat, fstatfs};
 
 use crate::backing::{Device, File};
@@ -28,8 +28,7 @@ use crate::error::{Cause, Error, Operation, Reason};
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'fd, B = File> {
     fd: BorrowedFd<'fd>,
-    len: u64,
-    page_shift: u8,
+    looked: Looked,
     backing: PhantomData<B>,
 }
 
@@ -38,17 +37,18 @@ impl<'fd> Source<'fd, File> {
     ///
     /// # Errors
     ///
+    /// - `EINVAL` for the descriptors 0, 1 and 2, behind which any code may put another file at any time: duplicate them first
+    ///   (`try_clone_to_owned`).
     /// - `EISDIR` for a directory; `ENODEV` for a pipe, a socket, a character device and whatever is no file.
     /// - `EOPNOTSUPP` for files that the kernel makes up (procfs, sysfs, debugfs, tracefs and their like), for files of
     ///   `memfd_secret`, and for files in huge pages, which are not supported yet.
     /// - What `fstat` says.
     pub fn of<F: AsFd + ?Sized>(fd: &'fd F) -> Result<Self, Error> {
         let fd = fd.as_fd();
-        let Looked { len, page_shift } = look_at_file(fd)?;
+        let looked = look_at_file(fd)?;
         Ok(Self {
             fd,
-            len,
-            page_shift,
+            looked,
             backing: PhantomData,
         })
     }
@@ -59,14 +59,15 @@ impl<'fd> Source<'fd, Device> {
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` for files in huge pages, which are not supported yet; and what `fstat` says.
+    /// - `EINVAL` for the descriptors 0, 1 and 2, as for [`of`](Source::of).
+    /// - `EOPNOTSUPP` for files in huge pages, which are not supported yet.
+    /// - What `fstat` says.
     pub fn device<F: AsFd + ?Sized>(fd: &'fd F) -> Result<Self, Error> {
         let fd = fd.as_fd();
-        let Looked { len, page_shift } = look_at_device(fd)?;
+        let looked = look_at_device(fd)?;
         Ok(Self {
             fd,
-            len,
-            page_shift,
+            looked,
             backing: PhantomData,
         })
     }
@@ -77,35 +78,64 @@ impl<'fd, B> Source<'fd, B> {
     #[inline]
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.len
+        self.looked.len
     }
 
     /// Whether the length was 0 when it was looked at.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.looked.len == 0
     }
 
     /// The size in bytes of the pages in which it is mapped.
     #[inline]
     #[must_use]
     pub fn page_size(&self) -> usize {
-        1 << self.page_shift
+        1 << self.looked.page_shift
     }
 
-    /// The descriptor, and the log2 of the page size.
+    /// The descriptor, and what was seen of it.
     #[inline]
-    pub(crate) fn parts(&self) -> (BorrowedFd<'fd>, u8) {
-        (self.fd, self.page_shift)
+    pub(crate) fn parts(&self) -> (BorrowedFd<'fd>, Looked) {
+        (self.fd, self.looked)
     }
 }
 
 /// What was seen of a descriptor.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Looked {
-    pub(crate) len: u64,
+    /// Its length in bytes.
+    len: u64,
+    /// The log2 of the size in bytes of its pages.
     pub(crate) page_shift: u8,
+    /// The largest offset in bytes at which a map of it may end.
+    pub(crate) last: u64,
+}
+
+impl Looked {
+    /// What is seen of a file of `len` bytes.
+    fn file(len: u64) -> Self {
+        Self {
+            len,
+            page_shift: page_shift(),
+            last: i64::MAX as u64,
+        }
+    }
+
+    /// What is seen of a device of `len` bytes, for which an offset may mean anything.
+    fn device(len: u64) -> Self {
+        Self {
+            last: u64::MAX,
+            ..Self::file(len)
+        }
+    }
+
+    /// What a descriptor is taken for of which no byte is mapped, so that nobody needs to look at it.
+    #[inline]
+    pub(crate) fn nothing() -> Self {
+        Self::device(0)
+    }
 }
 
 /// The log2 of the size of ordinary pages.
@@ -116,22 +146,14 @@ pub(crate) fn page_shift() -> u8 {
 
 /// Looks at a descriptor that must be a regular file or a block device.
 pub(crate) fn look_at_file(fd: BorrowedFd<'_>) -> Result<Looked, Cause> {
-    let refused = |reason| Cause::refused(Operation::Mmap, reason, [0, 0]);
+    refuse_standard(fd)?;
     let stat = stat(fd)?;
     let reason = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
             refuse_control_file(file_system(fd)?).map_err(refused)?;
-            return Ok(Looked {
-                len: stat.st_size as u64,
-                page_shift: page_shift(),
-            });
+            return Ok(Looked::file(stat.st_size as u64));
         }
-        FileType::BlockDevice => {
-            return Ok(Looked {
-                len: block_device_len(fd)?,
-                page_shift: page_shift(),
-            });
-        }
+        FileType::BlockDevice => return Ok(Looked::file(block_device_len(fd)?)),
         FileType::Directory => Reason::Directory,
         FileType::Fifo => Reason::Pipe,
         FileType::Socket => Reason::Socket,
@@ -143,15 +165,31 @@ pub(crate) fn look_at_file(fd: BorrowedFd<'_>) -> Result<Looked, Cause> {
 
 /// Looks at a descriptor that may be anything.
 pub(crate) fn look_at_device(fd: BorrowedFd<'_>) -> Result<Looked, Cause> {
+    refuse_standard(fd)?;
     let stat = stat(fd)?;
     // Its file system alone tells whether a file is in huge pages; a length in other pages would cover its neighbours.
     if file_system(fd)? == magic::HUGETLBFS {
-        return Err(Cause::refused(Operation::Mmap, Reason::HugeFile, [0, 0]));
+        return Err(refused(Reason::HugeFile));
     }
-    Ok(Looked {
-        len: stat.st_size as u64,
-        page_shift: page_shift(),
-    })
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::BlockDevice => block_device_len(fd).map(Looked::device),
+        _ => Ok(Looked::device(stat.st_size as u64)),
+    }
+}
+
+/// Refuses the standard descriptors: safe code may put another file behind their numbers (`dup2_stdin` and its like) after
+/// they were looked at. Behind any other number, a borrowed descriptor stays what it is.
+fn refuse_standard(fd: BorrowedFd<'_>) -> Result<(), Cause> {
+    match fd.as_raw_fd() {
+        0..=2 => Err(refused(Reason::StandardFd)),
+        _ => Ok(()),
+    }
+}
+
+/// The refusal of a descriptor.
+#[cold]
+fn refused(reason: Reason) -> Cause {
+    Cause::refused(Operation::Look, reason, [0, 0])
 }
 
 /// `fstat`, as the step of a map.

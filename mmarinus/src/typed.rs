@@ -26,8 +26,10 @@ impl<P: Permissions, K: Kind, B: Backing<K>> View<'_, P, K, B> {
     where
         P: MayRead,
     {
-        let mut value = MaybeUninit::<T>::zeroed();
-        // SAFETY: the value has this many bytes, all of them zeroed, and is borrowed by nobody else.
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: the value is ours to write. All its bytes are zeroed, in place: padding too, which a move would not keep.
+        unsafe { value.as_mut_ptr().write_bytes(0, 1) };
+        // SAFETY: the value has this many bytes, all of them initialised above, and is borrowed by nobody else.
         let bytes = unsafe {
             core::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u8>(), size_of::<T>())
         };

@@ -1,44 +1,46 @@
 //! Copies by relaxed atomics of one width, for architectures without a copy in assembly.
 //!
-//! All atomics that are used on a map at the same time must have the same size; so a copy that starts or ends inside of one
-//! loads all of it, and changes a part of it by compare and exchange.
+//! All atomics that are used on a map at the same time must have the same size. Where none has been used yet, where a load could
+//! write (wider than the architecture loads at once), and for the parts of atomics at the ends of what is written, the kernel
+//! copies: what it does is as if another process did it.
 
 use core::ops::Range;
 #[cfg(target_has_atomic = "64")]
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};
 
-use super::Stop;
+use super::super::{Stop, kernel};
+use crate::atomics::LOADED_AT_ONCE;
 
-/// Copies `buf.len()` bytes from `from` on into `buf`, by atomics of `width` bytes.
+/// Copies `buf.len()` bytes from `from` on into `buf`, by atomics of `width` bytes; 0 is none.
 ///
 /// # Safety
 ///
-/// - The pages around the bytes at `from` are readable without a fault.
-/// - Atomics of other sizes are not used on them.
+/// - The pages around the bytes at `from` belong to a map that lives, and are readable without a fault.
+/// - Atomics of other sizes than `width` are not used on them.
 pub(super) unsafe fn read(width: u8, buf: &mut [u8], from: *const u8) -> Result<(), Stop> {
     match width {
         // SAFETY: the caller's contract, with the width that the type has.
-        1 => unsafe { read_by::<AtomicU8>(buf, from) },
+        1 if LOADED_AT_ONCE >= 1 => unsafe { read_by::<AtomicU8>(buf, from) },
         // SAFETY: as above.
-        2 => unsafe { read_by::<AtomicU16>(buf, from) },
+        2 if LOADED_AT_ONCE >= 2 => unsafe { read_by::<AtomicU16>(buf, from) },
         // SAFETY: as above.
-        4 => unsafe { read_by::<AtomicU32>(buf, from) },
+        4 if LOADED_AT_ONCE >= 4 => unsafe { read_by::<AtomicU32>(buf, from) },
         #[cfg(target_has_atomic = "64")]
         // SAFETY: as above.
-        _ => unsafe { read_by::<AtomicU64>(buf, from) },
-        #[cfg(not(target_has_atomic = "64"))]
-        _ => unreachable!("no atomics of {width} bytes exist here"),
+        8 if LOADED_AT_ONCE >= 8 => unsafe { read_by::<AtomicU64>(buf, from) },
+        // SAFETY: the bytes lie in a map that lives.
+        _ => return unsafe { kernel::read(buf, from) },
     }
     Ok(())
 }
 
-/// Copies `buf` to `to`, by atomics of `width` bytes.
+/// Copies `buf` to `to`, by atomics of `width` bytes; 0 is none.
 ///
 /// # Safety
 ///
-/// - The pages around the bytes at `to` are readable and writable without a fault.
-/// - Atomics of other sizes are not used on them.
+/// - The pages around the bytes at `to` belong to a map that lives, and are writable without a fault.
+/// - Atomics of other sizes than `width` are not used on them.
 pub(super) unsafe fn write(width: u8, to: *mut u8, buf: &[u8]) -> Result<(), Stop> {
     match width {
         // SAFETY: the caller's contract, with the width that the type has.
@@ -49,11 +51,10 @@ pub(super) unsafe fn write(width: u8, to: *mut u8, buf: &[u8]) -> Result<(), Sto
         4 => unsafe { write_by::<AtomicU32>(to, buf) },
         #[cfg(target_has_atomic = "64")]
         // SAFETY: as above.
-        _ => unsafe { write_by::<AtomicU64>(to, buf) },
-        #[cfg(not(target_has_atomic = "64"))]
-        _ => unreachable!("no atomics of {width} bytes exist here"),
+        8 => unsafe { write_by::<AtomicU64>(to, buf) },
+        // SAFETY: the bytes lie in a map that lives, whose owner allows that they are written.
+        _ => unsafe { kernel::write(to, buf) },
     }
-    Ok(())
 }
 
 /// Copies out by atomics of one type.
@@ -62,10 +63,19 @@ pub(super) unsafe fn write(width: u8, to: *mut u8, buf: &[u8]) -> Result<(), Sto
 ///
 /// As for [`read`] with the width of `W`.
 unsafe fn read_by<W: Word>(buf: &mut [u8], from: *const u8) {
-    // SAFETY: the caller's contract.
-    let words = unsafe { Words::<W>::around(from.cast_mut(), buf.len()) };
-    for (word, part, of_buf) in words {
-        buf[of_buf].copy_from_slice(&word.load().as_ref()[part]);
+    for Part {
+        word,
+        of_word,
+        of_range,
+    } in parts::<W>(from.addr(), buf.len())
+    {
+        let word = from.with_addr(word).cast::<W>();
+        // SAFETY:
+        // - The address is aligned; since a page is a multiple of the size, all of the atomic is in the page of a byte of the
+        //   range, which is readable.
+        // - Only atomics of this size are used on it.
+        let word = unsafe { &*word };
+        buf[of_range].copy_from_slice(&word.bytes().as_ref()[of_word]);
     }
 }
 
@@ -74,27 +84,41 @@ unsafe fn read_by<W: Word>(buf: &mut [u8], from: *const u8) {
 /// # Safety
 ///
 /// As for [`write`] with the width of `W`.
-unsafe fn write_by<W: Word>(to: *mut u8, buf: &[u8]) {
-    // SAFETY: the caller's contract.
-    let words = unsafe { Words::<W>::around(to, buf.len()) };
-    for (word, part, of_buf) in words {
-        word.change(
-            |bytes| bytes.as_mut()[part.clone()].copy_from_slice(&buf[of_buf.clone()]),
-            part.len(),
-        );
+unsafe fn write_by<W: Word>(to: *mut u8, buf: &[u8]) -> Result<(), Stop> {
+    for Part {
+        word,
+        of_word,
+        of_range,
+    } in parts::<W>(to.addr(), buf.len())
+    {
+        let copied = of_range.start;
+        if of_word.len() == size_of::<W>() {
+            let word = to.with_addr(word).cast::<W>();
+            // SAFETY: all of the atomic lies in the range, which is writable; only atomics of this size are used on it.
+            let word = unsafe { &*word };
+            word.set(&buf[of_range]);
+        } else {
+            // SAFETY: the bytes lie in a map that lives, whose owner allows that they are written.
+            let done = unsafe { kernel::write(to.wrapping_add(copied), &buf[of_range]) };
+            done.map_err(|stop| Stop {
+                copied: copied + stop.copied,
+                ..stop
+            })?;
+        }
     }
+    Ok(())
 }
 
 /// An atomic as bytes in memory order.
-trait Word: Sized + 'static {
+trait Word {
     /// As many bytes as the atomic has.
-    type Bytes: AsRef<[u8]> + AsMut<[u8]>;
+    type Bytes: AsRef<[u8]>;
 
     /// Loads all bytes.
-    fn load(&self) -> Self::Bytes;
+    fn bytes(&self) -> Self::Bytes;
 
-    /// Changes `count` of the bytes: by one store if that is all of them, else by compare and exchange.
-    fn change(&self, change: impl Fn(&mut Self::Bytes), count: usize);
+    /// Stores all bytes, of which there must be as many as the atomic has.
+    fn set(&self, bytes: &[u8]);
 }
 
 /// Says how an atomic is its bytes.
@@ -103,22 +127,14 @@ macro_rules! word {
         impl Word for $atomic {
             type Bytes = [u8; size_of::<$value>()];
 
-            fn load(&self) -> Self::Bytes {
+            fn bytes(&self) -> Self::Bytes {
                 self.load(Relaxed).to_ne_bytes()
             }
 
-            fn change(&self, change: impl Fn(&mut Self::Bytes), count: usize) {
-                let changed = |old: $value| {
-                    let mut bytes = old.to_ne_bytes();
-                    change(&mut bytes);
-                    <$value>::from_ne_bytes(bytes)
-                };
-                if count == size_of::<$value>() {
-                    self.store(changed(0), Relaxed);
-                } else {
-                    // The closure never declines, so this cannot fail.
-                    let _ = self.fetch_update(Relaxed, Relaxed, |old| Some(changed(old)));
-                }
+            fn set(&self, bytes: &[u8]) {
+                let mut value = Self::Bytes::default();
+                value.copy_from_slice(bytes);
+                self.store(<$value>::from_ne_bytes(value), Relaxed);
             }
         }
     };
@@ -130,66 +146,43 @@ word!(AtomicU32, u32);
 #[cfg(target_has_atomic = "64")]
 word!(AtomicU64, u64);
 
-/// The atomics around a range of bytes: each with the part of it that is meant, and where that part is in the range.
-struct Words<W: 'static> {
-    /// The first byte of the range that is still to come.
-    next: *mut u8,
-    /// How many bytes of the range are done.
-    done: usize,
-    len: usize,
-    atomic: core::marker::PhantomData<&'static W>,
+/// What an atomic has of a range of bytes.
+struct Part {
+    /// The address of the atomic.
+    word: usize,
+    /// Which of its bytes are in the range.
+    of_word: Range<usize>,
+    /// Which bytes of the range they are.
+    of_range: Range<usize>,
 }
 
-impl<W: Word> Words<W> {
-    /// The atomics around `len` bytes at `ptr`.
-    ///
-    /// # Safety
-    ///
-    /// The pages around these bytes stay accessible as long as the atomics are used, and atomics of other sizes are not used
-    /// on them.
-    unsafe fn around(ptr: *mut u8, len: usize) -> Self {
-        Self {
-            next: ptr,
-            done: 0,
-            len,
-            atomic: core::marker::PhantomData,
-        }
-    }
-}
-
-impl<W: Word> Iterator for Words<W> {
-    type Item = (&'static W, Range<usize>, Range<usize>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done == self.len {
-            return None;
-        }
-        let skip = self.next.addr() % size_of::<W>();
-        let count = (size_of::<W>() - skip).min(self.len - self.done);
-        let word = self.next.wrapping_sub(skip).cast::<W>();
-        // SAFETY:
-        // - The pointer is aligned; since a page is a multiple of the size, all of the atomic is in the page of a byte of
-        //   the range.
-        // - The page is accessible, and only atomics of this size are used on it (`around`).
-        let word = unsafe { &*word };
-        let of_range = self.done..self.done + count;
-        self.next = self.next.wrapping_add(count);
-        self.done += count;
-        Some((word, skip..skip + count, of_range))
-    }
+/// The atomics around `len` bytes at `address`, in order.
+fn parts<W>(address: usize, len: usize) -> impl Iterator<Item = Part> {
+    let mut done = 0;
+    core::iter::from_fn(move || {
+        let skip = (address + done) % size_of::<W>();
+        let count = (size_of::<W>() - skip).min(len - done);
+        let part = Part {
+            word: address + done - skip,
+            of_word: skip..skip + count,
+            of_range: done..done + count,
+        };
+        done += count;
+        (count != 0).then_some(part)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A page's worth of atomics' bytes.
+    /// Memory that starts where every atomic may.
     #[repr(align(64))]
     struct Aligned([u8; 64]);
 
     #[test]
     fn copies_every_range_at_every_width() {
-        for width in [1, 2, 4, 8] {
+        for width in [0, 1, 2, 4, 8] {
             for start in 0..20 {
                 for len in 0..=40 {
                     let mut memory = Aligned(core::array::from_fn(|i| i as u8));
@@ -197,27 +190,19 @@ mod tests {
                     let mut buf = [0xff; 40];
                     // SAFETY: 20 + 40 bytes lie in the 64, which nobody else uses.
                     unsafe { read(width, &mut buf[..len], at) }.unwrap();
-                    assert!(
-                        buf[..len]
-                            .iter()
-                            .enumerate()
-                            .all(|(i, &byte)| byte == (start + i) as u8)
-                    );
-                    assert!(buf[len..].iter().all(|&byte| byte == 0xff));
+                    let expected = (0..len).map(|i| (start + i) as u8);
+                    assert!(buf.iter().copied().eq(expected.chain([0xff; 40]).take(40)));
 
                     let source: [u8; 40] = core::array::from_fn(|i| 100 + i as u8);
                     // SAFETY: as above.
                     unsafe { write(width, at, &source[..len]) }.unwrap();
                     for (i, &byte) in memory.0.iter().enumerate() {
                         let inside = (start..start + len).contains(&i);
-                        let expected = if inside {
-                            100 + (i - start) as u8
-                        } else {
-                            i as u8
-                        };
+                        let expected = if inside { 100 + i - start } else { i };
                         assert_eq!(
-                            byte, expected,
-                            "width {width}, {len} bytes from {start}, byte {i}"
+                            usize::from(byte),
+                            expected,
+                            "width {width}, {len} bytes from {start}"
                         );
                     }
                 }

@@ -44,8 +44,8 @@ pub(crate) unsafe fn write(to: *mut u8, buf: &[u8]) -> Result<(), Stop> {
         let remote = IoVec::new(to.wrapping_add(done).cast::<c_void>(), len - done);
         // SAFETY:
         // - The local range is the rest of `buf`, and only read.
-        // - The remote range lies in a map whose owner allows that it is written; no reference into it exists, since maps
-        //   that are written through the kernel have no slices, and `write_at` on others is exclusive.
+        // - The remote range lies in a map whose owner allows that it is written; no reference into it exists but to
+        //   atomics, for which the kernel is as another process.
         unsafe { sys::process_vm_writev(sys::gettid(), &[local], &[remote]) }
     })
 }

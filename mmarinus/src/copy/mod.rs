@@ -4,19 +4,23 @@
 
 pub(crate) mod kernel;
 
-#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
-mod atomic;
-#[cfg(target_arch = "aarch64")]
-#[path = "aarch64.rs"]
-mod racy;
-#[cfg(target_arch = "x86_64")]
-#[path = "x86_64.rs"]
 mod racy;
 
 use mmarinus_sys::Errno;
 
-use crate::backing::Access;
 use crate::extent::Extent;
+
+/// How bytes of a map are copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(unnameable_types, reason = "a constant in the seal of `Backing`")]
+pub enum Access {
+    /// By the kernel, which turns a fault into an error.
+    Kernel,
+    /// In this process, beside others that may be writing: never by a plain load or store.
+    Racy,
+    /// In this process, plainly: nobody else changes the bytes.
+    Plain,
+}
 
 /// Where a copy stopped and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +44,7 @@ pub(crate) unsafe fn read(access: Access, from: Extent, buf: &mut [u8]) -> Resul
         Access::Kernel => unsafe { kernel::read(buf, from.as_ptr()) },
         Access::Racy => {
             // SAFETY: the source does not fault, `buf` is as long and exclusively ours.
-            unsafe { racy_read(from, buf) }
+            unsafe { racy::read(from, buf) }
         }
         Access::Plain => {
             // SAFETY: the source is readable and nobody writes it; `buf` is as long, and exclusive, so they do not overlap.
@@ -65,68 +69,12 @@ pub(crate) unsafe fn write(access: Access, to: Extent, buf: &[u8]) -> Result<(),
         Access::Kernel => unsafe { kernel::write(to.as_ptr(), buf) },
         Access::Racy => {
             // SAFETY: the target does not fault, and `buf` is as long.
-            unsafe { racy_write(to, buf) }
+            unsafe { racy::write(to, buf) }
         }
         Access::Plain => {
             // SAFETY: the target is writable and nobody else uses it, so `buf` does not overlap it, and is as long.
             unsafe { core::ptr::copy_nonoverlapping(buf.as_ptr(), to.as_ptr(), buf.len()) };
             Ok(())
         }
-    }
-}
-
-/// Copies out of memory that others may be writing.
-///
-/// # Safety
-///
-/// As for [`read`] with [`Access::Racy`].
-#[inline]
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-unsafe fn racy_read(from: Extent, buf: &mut [u8]) -> Result<(), Stop> {
-    // SAFETY: the caller's contract; `buf` is exclusive.
-    unsafe { racy::copy(buf.as_mut_ptr(), from.as_ptr(), buf.len()) };
-    Ok(())
-}
-
-/// Copies into memory that others may be using.
-///
-/// # Safety
-///
-/// As for [`write`] with [`Access::Racy`].
-#[inline]
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-unsafe fn racy_write(to: Extent, buf: &[u8]) -> Result<(), Stop> {
-    // SAFETY: the caller's contract.
-    unsafe { racy::copy(to.as_ptr(), buf.as_ptr(), buf.len()) };
-    Ok(())
-}
-
-/// Copies out of memory that others may be writing: by atomics of the map's width, or by the kernel while none is fixed.
-///
-/// # Safety
-///
-/// As for [`read`] with [`Access::Racy`].
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-unsafe fn racy_read(from: Extent, buf: &mut [u8]) -> Result<(), Stop> {
-    match from.width() {
-        // SAFETY: the caller's contract.
-        0 => unsafe { kernel::read(buf, from.as_ptr()) },
-        // SAFETY: the caller's contract, and the atomics of this map have this width.
-        width => unsafe { atomic::read(width, buf, from.as_ptr()) },
-    }
-}
-
-/// Copies into memory that others may be using: by atomics of the map's width, or by the kernel while none is fixed.
-///
-/// # Safety
-///
-/// As for [`write`] with [`Access::Racy`].
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-unsafe fn racy_write(to: Extent, buf: &[u8]) -> Result<(), Stop> {
-    match to.width() {
-        // SAFETY: the caller's contract.
-        0 => unsafe { kernel::write(to.as_ptr(), buf) },
-        // SAFETY: the caller's contract, and the atomics of this map have this width.
-        width => unsafe { atomic::write(width, to.as_ptr(), buf) },
     }
 }

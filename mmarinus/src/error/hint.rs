@@ -1,111 +1,92 @@
 //! The sentence for people: the likely cause of a failure on Linux and what to do about it.
 
-use core::fmt;
-
 use mmarinus_sys::Errno;
 
 use super::{Cause, Operation, Reason};
 
 /// The likely cause of a failure, and the remedy.
-pub(crate) struct Hint(pub(crate) Cause);
-
-impl fmt::Display for Hint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cause {
-            operation,
-            reason,
-            errno,
-            figures: [a, b],
-        } = self.0;
-        let text = match reason {
-            Reason::Kernel => return f.write_str(kernel(operation, errno)),
-            Reason::TooLong => "no object in Rust has more than isize::MAX bytes; ask for fewer",
-            Reason::OffsetTooFar => {
-                "the map would end past the largest offset in a file, 2^63 - 1; ask for a smaller offset"
-            }
-            Reason::Misplaced => {
-                "the address and the offset in the file must agree modulo the page size, since pages are mapped whole; \
+pub(crate) fn hint(cause: Cause) -> &'static str {
+    let Cause {
+        operation,
+        reason,
+        errno,
+        ..
+    } = cause;
+    match reason {
+        Reason::Kernel => kernel(operation, errno),
+        Reason::TooLong => "no object in Rust has more than isize::MAX bytes; ask for fewer",
+        Reason::OffsetTooFar => {
+            "the map would end past the largest offset in a file, 2^63 - 1; ask for a smaller offset"
+        }
+        Reason::Misplaced => {
+            "the address and the offset in the file must agree modulo the page size, since pages are mapped whole; \
                  move one of them, or let the kernel choose with `.anywhere()` or `.near(address)`"
-            }
-            Reason::AddressZero => {
-                "nothing in Rust may live in page 0; ask for another address, or for `.anywhere()`"
-            }
-            Reason::BadPermissions => {
-                "permissions are READ, WRITE and EXEC; take away the other bits"
-            }
-            Reason::UnreservedShared => {
-                "shared anonymous memory without a reservation raises SIGBUS when memory runs out; leave out `.no_reserve()`, \
+        }
+        Reason::OtherHead => {
+            "pages are replaced whole, so the new first byte must lie as far into its page as the old one; give an offset that \
+                 agrees with the address modulo the page size (0 for anonymous memory)"
+        }
+        Reason::AddressZero => {
+            "nothing in Rust may live in page 0; ask for another address, or for `.anywhere()`"
+        }
+        Reason::BadPermissions => "permissions are READ, WRITE and EXEC; take away the other bits",
+        Reason::UnreservedShared => {
+            "shared anonymous memory without a reservation raises SIGBUS when memory runs out; leave out `.no_reserve()`, \
                  or map it `Private`"
-            }
-            Reason::NothingToPopulate => {
-                "pages come in by reading or writing, and these permissions allow neither; leave out `.populate()`, or map with \
+        }
+        Reason::NothingToPopulate => {
+            "pages come in by reading or writing, and these permissions allow neither; leave out `.populate()`, or map with \
                  perms::Read and reprotect afterwards"
-            }
-            Reason::Directory => {
-                "this is a directory, and only files have bytes to map; name a file in it"
-            }
-            Reason::Pipe => {
-                "this is a pipe, and only files have pages to map; read from it instead"
-            }
-            Reason::Socket => {
-                "this is a socket, and only files have pages to map; read from it, or map it with `.from_device`"
-            }
-            Reason::CharacterDevice => {
-                "this is a character device, whose driver decides what its pages are; map it with `.from_device`"
-            }
-            Reason::ControlFd => {
-                "this descriptor belongs to no file: what it maps controls the kernel; map it with `.from_device`"
-            }
-            Reason::KernelFile => {
-                "the kernel makes this file up (procfs, sysfs and their like): its pages are no page cache; read it, or map it \
+        }
+        Reason::StandardFd => {
+            "behind 0, 1 and 2 any code may put another file at any time; duplicate the descriptor (`try_clone_to_owned`) and \
+                 map the duplicate"
+        }
+        Reason::Directory => {
+            "this is a directory, and only files have bytes to map; name a file in it"
+        }
+        Reason::Pipe => "this is a pipe, and only files have pages to map; read from it instead",
+        Reason::Socket => {
+            "this is a socket, and only files have pages to map; read from it, or map it with `.from_device`"
+        }
+        Reason::CharacterDevice => {
+            "this is a character device, whose driver decides what its pages are; map it with `.from_device`"
+        }
+        Reason::ControlFd => {
+            "this descriptor belongs to no file: what it maps controls the kernel; map it with `.from_device`"
+        }
+        Reason::KernelFile => {
+            "the kernel makes this file up (procfs, sysfs and their like): its pages are no page cache; read it, or map it \
                  with `.from_device`"
-            }
-            Reason::SecretFile => {
-                "files of memfd_secret cannot be copied from by the kernel, so no checked copy exists"
-            }
-            Reason::HugeFile => {
-                "this file is in huge pages, which are not supported yet; use a file system with ordinary pages"
-            }
-            Reason::Forbidden => "the map is remembered not to allow this; reprotect it first",
-            Reason::OutOfRange if operation == Operation::View => {
-                "the range must start before it ends and lie in the map"
-            }
-            Reason::OutOfRange => "the bytes must lie in the map",
-            Reason::NotOnPage => {
-                "a map can only be cut where a page starts; round the offset to a multiple of `page_size()`"
-            }
-            Reason::Misaligned => {
-                return write!(
-                    f,
-                    "the first one would be at {b:#x}, which is no multiple of {a}; move the range"
-                );
-            }
-            Reason::Ragged => {
-                return write!(
-                    f,
-                    "the range has {b} bytes, which is no multiple of {a}; cut it to one"
-                );
-            }
-            Reason::OtherWidth => {
-                return write!(
-                    f,
-                    "this map's atomics have {b} bytes since their first use, and atomics of different sizes must not race; \
-                     use that size throughout"
-                );
-            }
-            Reason::OtherPages => {
-                "what replaces pages must have the same length and page size as they"
-            }
-            Reason::RangeLost => {
-                "the kernel may have unmapped the range before it failed, and another thread may own it by now, so the old map \
-                 is gone; the usual cause is vm.max_map_count: raise it, or hold fewer maps"
-            }
-            Reason::PermissionsLost => {
-                "some pages were changed before the failure and could not be changed back, so the map was unmapped; the usual \
+        }
+        Reason::SecretFile => {
+            "files of memfd_secret cannot be copied from by the kernel, so no checked copy exists"
+        }
+        Reason::HugeFile => {
+            "this file is in huge pages, which are not supported yet; use a file system with ordinary pages"
+        }
+        Reason::Forbidden => "the map is remembered not to allow this; reprotect it first",
+        Reason::OutOfRange if operation == Operation::View => {
+            "the range must start before it ends and lie in the map"
+        }
+        Reason::OutOfRange => "the bytes must lie in the map",
+        Reason::NotOnPage => {
+            "a map can only be cut where a page starts; round the offset to a multiple of `page_size()`"
+        }
+        Reason::Misaligned => "an atomic lies at a multiple of its size; move the range",
+        Reason::Ragged => "only a whole number of them is lent; cut the range to one",
+        Reason::OtherWidth => {
+            "atomics of different sizes must not race, so a map has one size of them from the first use on; use that one"
+        }
+        Reason::OtherPages => "what replaces pages must have the same length and page size as they",
+        Reason::RangeLost => {
+            "the kernel may have unmapped the range before it failed, and another thread may own it by now, so the old map \
+                 is gone; the usual cause is vm.max_map_count (raise it, or hold fewer maps), or a driver whose pages do not move"
+        }
+        Reason::PermissionsLost => {
+            "some pages were changed before the failure and could not be changed back, so the map was unmapped; the usual \
                  cause is vm.max_map_count, or a part that was sealed by mseal"
-            }
-        };
-        f.write_str(text)
+        }
     }
 }
 
@@ -124,7 +105,8 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "the descriptor was opened with O_PATH; open the file for reading"
         }
         (O::Mmap, Errno::EXIST) => {
-            "something is mapped there; choose another address, or use `.near(address)`"
+            "something is mapped there, or the main thread's stack ends just above it, or it is below vm.mmap_min_addr; choose \
+             another address, or use `.near(address)`"
         }
         (O::Mmap, Errno::INVAL) => {
             "the kernel takes no such combination of address, length, offset and flags for this file"
@@ -164,6 +146,9 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "some page could not be brought in: the file ends before the map does, its storage is full or failed, or the device \
              has no page there; map less, or extend the file first"
         }
+        (O::Populate, Errno::OPNOTSUPP) => {
+            "bringing in pages that may only be written needs Linux 5.14; ask for perms::ReadWrite, or leave out `.populate()`"
+        }
         (O::Populate, Errno::NOMEM) => "memory ran out; ask for fewer bytes",
         (O::Open, Errno::ACCESS) => {
             "this user may not open the file; check its mode and those of the directories above it"
@@ -182,30 +167,25 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         (O::Fstatfs | O::Fstat, Errno::BADF) => {
             "the descriptor is closed or was opened with O_PATH"
         }
-        (O::Read | O::Write, errno) => CopyHint(errno).text(),
+        (O::Read | O::Write, errno) => copy_hint(errno),
         _ => "the man page of the call tells when the kernel says so",
     }
 }
 
 /// Why the kernel does not copy, and what to do.
-pub(crate) struct CopyHint(pub(crate) Errno);
-
-impl CopyHint {
-    /// The sentence.
-    pub(crate) fn text(&self) -> &'static str {
-        match self.0 {
-            Errno::FAULT => {
-                "the page there is gone or not accessible: the file was truncated, its storage failed, or the device has no \
-                 ordinary page; shorten the read, or extend the file"
-            }
-            Errno::NOSYS => {
-                "this kernel was built without process_vm_readv (CONFIG_CROSS_MEMORY_ATTACH), or seccomp hides it"
-            }
-            Errno::PERM | Errno::ACCESS => {
-                "seccomp or a security module forbids process_vm_readv; allow it for this process"
-            }
-            Errno::NOMEM => "the kernel had no memory for the copy; try again",
-            _ => "process_vm_readv does not usually fail so; its man page tells when",
+pub(crate) fn copy_hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::FAULT => {
+            "the page there is gone or not accessible: the file was truncated, its storage is full or failed, or these are a \
+             device's own or secret pages; copy less, or extend the file"
         }
+        Errno::NOSYS => {
+            "this kernel was built without process_vm_readv (CONFIG_CROSS_MEMORY_ATTACH), or seccomp hides it"
+        }
+        Errno::PERM | Errno::ACCESS => {
+            "seccomp or a security module forbids process_vm_readv and process_vm_writev; allow them for this process"
+        }
+        Errno::NOMEM => "the kernel had no memory for the copy; try again",
+        _ => "process_vm_readv does not usually fail so; its man page tells when",
     }
 }

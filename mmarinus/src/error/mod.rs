@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::kind::Kind;
 use crate::map::Map;
 pub(crate) use errno::Named;
-pub(crate) use hint::CopyHint;
+pub(crate) use hint::copy_hint;
 pub(crate) use reason::{Operation, Reason};
 
 /// Why a call on a map failed, and the map if the kernel provably still has it.
@@ -113,8 +113,8 @@ impl<M> Error<M> {
 
     /// The likely cause on Linux and what to do about it, as a sentence.
     #[must_use]
-    pub fn hint(&self) -> impl fmt::Display + use<M> {
-        hint::Hint(self.cause)
+    pub fn hint(&self) -> &'static str {
+        hint::hint(self.cause)
     }
 
     /// The same error without the map, which is dropped.
@@ -160,28 +160,26 @@ impl<M> fmt::Display for Error<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Cause {
             operation,
+            reason,
             figures,
             errno,
-            ..
         } = self.cause;
-        operation.describe(figures, f)?;
-        write!(
-            f,
-            " failed with {}: {}",
-            Named(errno),
-            hint::Hint(self.cause)
-        )
+        operation.describe(reason, figures, f)?;
+        write!(f, " failed with {}: {}", Named(errno), self.hint())
     }
 }
 
 impl<M> fmt::Debug for Error<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
+        let mut error = f.debug_struct("Error");
+        error
             .field("operation", &self.operation())
             .field("errno", &format_args!("{}", Named(self.errno())))
-            .field("hint", &format_args!("{}", hint::Hint(self.cause)))
-            .field("has_map", &self.map.is_some())
-            .finish()
+            .field("hint", &self.hint());
+        if size_of::<M>() != 0 {
+            error.field("has_map", &self.map.is_some());
+        }
+        error.finish()
     }
 }
 

@@ -7,6 +7,8 @@ use mmarinus_sys::Errno;
 /// What was tried: the system call, or our own operation where no call was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
+    /// Looking at a descriptor before it is mapped.
+    Look,
     Mmap,
     Munmap,
     Mprotect,
@@ -31,7 +33,7 @@ impl Operation {
     /// The name of the system call or of the operation.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Mmap => "mmap",
+            Self::Look | Self::Mmap => "mmap",
             Self::Munmap => "munmap",
             Self::Mprotect => "mprotect",
             Self::Mremap => "mremap",
@@ -49,9 +51,14 @@ impl Operation {
     }
 
     /// The call with its figures.
-    pub(crate) fn describe(self, [a, b]: [usize; 2], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(crate) fn describe(
+        self,
+        reason: Reason,
+        [a, b]: [usize; 2],
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
         match self {
-            Self::Mmap if a == 0 => f.write_str("mapping this descriptor (mmap)"),
+            Self::Look => f.write_str("mapping this descriptor (mmap)"),
             Self::Mmap | Self::Mremap | Self::Munmap | Self::Mprotect => {
                 write!(f, "{} of {a} bytes", self.name())?;
                 if b == 0 {
@@ -63,7 +70,14 @@ impl Operation {
             Self::Populate => write!(f, "populating {a} bytes at {b:#x} (madvise)"),
             Self::Split => write!(f, "split at byte {a} of a map at {b:#x}"),
             Self::View => write!(f, "the range of bytes {a}..{b}"),
-            Self::Atomics => write!(f, "atomics of {a} bytes"),
+            Self::Atomics => match reason {
+                Reason::Misaligned => write!(f, "taking {b:#x} for an atomic of {a} bytes"),
+                Reason::Ragged => write!(f, "taking {b} bytes for atomics of {a}"),
+                _ => write!(
+                    f,
+                    "taking a map whose atomics have {b} bytes for atomics of {a}"
+                ),
+            },
             Self::Read => write!(f, "reading from a map at byte {a}, after {b} bytes,"),
             Self::Write => write!(f, "writing to a map at byte {a}, after {b} bytes,"),
             Self::BlockSize => f.write_str("ioctl(BLKGETSIZE64)"),
@@ -83,6 +97,8 @@ pub(crate) enum Reason {
     OffsetTooFar,
     /// Address and offset do not agree modulo the page size.
     Misplaced,
+    /// The source would start at another place in its first page than the map it replaces.
+    OtherHead,
     /// A fixed placement at address 0, or so low that the first page would be there.
     AddressZero,
     /// Permissions with bits that are not read, write or execute.
@@ -91,6 +107,8 @@ pub(crate) enum Reason {
     UnreservedShared,
     /// Nothing can be brought in without permission to read or write.
     NothingToPopulate,
+    /// One of the descriptors 0, 1 and 2.
+    StandardFd,
     /// A directory.
     Directory,
     /// A pipe or FIFO.
