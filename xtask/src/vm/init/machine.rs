@@ -1,0 +1,113 @@
+//! The machine of the guest: file systems, modules, disks, and the way out.
+
+use core::time::Duration;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Instant;
+
+use rustix::mount::{MountFlags, mount};
+use rustix::system::{RebootCommand, finit_module, reboot};
+
+use crate::report::Report;
+
+/// A module takes its time to find its devices.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is written to the port of the debug exit device when all is well, and otherwise.
+const WELL: u8 = 0x10;
+const NOT_WELL: u8 = 0x01;
+
+/// The port of the debug exit device.
+const PORT: u64 = 0x501;
+
+/// Mounts what programs expect.
+pub(crate) fn mount_what_the_kernel_offers() -> io::Result<()> {
+    for (kind, folder) in [
+        ("proc", "/proc"),
+        ("sysfs", "/sys"),
+        ("devtmpfs", "/dev"),
+        ("tmpfs", "/tmp"),
+        ("tmpfs", "/dev/shm"),
+        ("devpts", "/dev/pts"),
+    ] {
+        fs::create_dir_all(folder)?;
+        mount(kind, folder, kind, MountFlags::empty(), None)?;
+    }
+    Ok(())
+}
+
+/// Loads the modules in the order in which the host put them.
+pub(crate) fn load_modules(report: &Report) -> io::Result<()> {
+    let Ok(list) = fs::read_to_string("/vm/modules") else {
+        return Ok(());
+    };
+    for name in list.lines() {
+        let module = File::open(Path::new("/vm/modules.d").join(name))?;
+        if let Err(error) = finit_module(&module, c"", 0) {
+            report.line(format_args!(
+                "trouble the module {name} is refused: {error}"
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+/// Fills the disks of persistent memory and mounts them: the first for direct access, the second as a plain disk.
+pub(crate) fn prepare_disks(report: &Report) -> io::Result<()> {
+    for (image, device, folder, options) in [
+        ("/vm/dax.blocks", "/dev/pmem0", "/dax", Some(c"dax")),
+        ("/vm/disk.blocks", "/dev/pmem1", "/disk", None),
+    ] {
+        if !Path::new(image).exists() {
+            continue;
+        }
+        let filled = open_patiently(device).and_then(|disk| fill(&disk, image));
+        fs::create_dir_all(folder)?;
+        let mounted =
+            filled.and_then(|()| Ok(mount(device, folder, "ext4", MountFlags::empty(), options)?));
+        if let Err(error) = mounted {
+            report.line(format_args!("trouble no {folder}: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens a device once it is there; the node comes before the device can be opened.
+fn open_patiently(device: &str) -> io::Result<File> {
+    let begin = Instant::now();
+    loop {
+        match OpenOptions::new().write(true).open(device) {
+            Err(_) if begin.elapsed() < PATIENCE => sleep(Duration::from_millis(20)),
+            opened => return opened,
+        }
+    }
+}
+
+/// Writes an image: for each of its blocks the offset, the length, and the bytes.
+fn fill(disk: &File, image: &str) -> io::Result<()> {
+    let mut image = io::BufReader::new(File::open(image)?);
+    let mut head = [0; 16];
+    while image.read_exact(&mut head).is_ok() {
+        let [offset, len] =
+            [0, 8].map(|at| u64::from_le_bytes(head[at..at + 8].try_into().unwrap_or_default()));
+        let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+        image.read_exact(&mut bytes)?;
+        disk.write_all_at(&bytes, offset)?;
+    }
+    disk.sync_all()
+}
+
+/// Ends the guest, so that the host sees whether all was well.
+pub(crate) fn leave(well: bool) -> io::Result<()> {
+    // What was written to a serial line may still be on its way.
+    sleep(Duration::from_millis(100));
+    let code = if well { WELL } else { NOT_WELL };
+    if let Ok(port) = OpenOptions::new().write(true).open("/dev/port") {
+        port.write_all_at(&[code], PORT)?;
+    }
+    // Without that device: the host knows no code, and so no success.
+    Ok(reboot(RebootCommand::PowerOff)?)
+}

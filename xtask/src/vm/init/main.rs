@@ -1,0 +1,34 @@
+//! The first process of a guest of `cargo xtask vm`: prepares the machine, runs the test programs, reports, ends the guest.
+//!
+//! What it reports goes to a serial line of its own, where the kernel writes nothing. Only a guest that has come to the end
+//! with everything well leaves by the code that means so.
+#![forbid(unsafe_code)]
+
+mod features;
+mod machine;
+mod programs;
+mod report;
+
+use std::io;
+
+use report::Report;
+
+fn main() -> io::Result<()> {
+    machine::mount_what_the_kernel_offers()?;
+    let report = Report::open()?;
+    let done = work(&report);
+    if let Err(error) = &done {
+        report.line(format_args!("trouble {error}"))?;
+    }
+    report.line(format_args!("done"))?;
+    machine::leave(matches!(done, Ok(true)))
+}
+
+/// Does what the guest is there for, and says whether all programs passed and all features are as they should be.
+fn work(report: &Report) -> io::Result<bool> {
+    machine::load_modules(report)?;
+    machine::prepare_disks(report)?;
+    let complete = features::report(report)?;
+    let passed = programs::run(report)?;
+    Ok(complete && passed)
+}

@@ -1,0 +1,121 @@
+//! The test programs of the workspace, and the first process of a guest, built so that they need no library.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use xshell::{Shell, cmd};
+
+/// Test targets that run the compiler, which a guest does not have.
+const WITH_COMPILER: [&str; 1] = ["ui"];
+
+/// A program that runs in guests.
+#[derive(Debug)]
+pub(super) struct Program {
+    /// The source file, relative to the root; it names the program.
+    pub(super) name: String,
+    /// The folder of its package, in which cargo starts tests.
+    pub(super) folder: PathBuf,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What goes into guests of one architecture.
+#[derive(Debug)]
+pub(super) struct Programs {
+    pub(super) init: Program,
+    pub(super) tests: Vec<Program>,
+}
+
+/// Builds the tests of one package or of all, and the first process.
+pub(super) fn build(sh: &Shell, target: &str, package: Option<&str>) -> Result<Programs> {
+    let std = cmd!(sh, "rustc --print target-libdir --target {target}")
+        .quiet()
+        .read()?;
+    ensure!(
+        Path::new(&std).is_dir(),
+        "no standard library for {target} is installed here"
+    );
+
+    let select = match package {
+        Some(package) => vec!["--package", package],
+        None => vec!["--workspace", "--exclude", "xtask"],
+    };
+    println!("building the tests for {target}, without shared libraries");
+    let tests = compile(
+        sh,
+        target,
+        cmd!(sh, "cargo test --no-run --lib --tests {select...}"),
+    )?;
+    let init = compile(
+        sh,
+        target,
+        cmd!(sh, "cargo build --package xtask --bin vm-init"),
+    )?;
+    let init = init
+        .into_iter()
+        .next()
+        .context("cargo says nothing of the first process of a guest")?;
+    ensure!(!tests.is_empty(), "there are no tests");
+    Ok(Programs { init, tests })
+}
+
+/// Runs cargo, and reads what it has built.
+fn compile(sh: &Shell, target: &str, cargo: xshell::Cmd<'_>) -> Result<Vec<Program>> {
+    // With a target named, the flags are for it alone, not for build scripts.
+    let messages = cargo
+        .args([
+            "--target",
+            target,
+            "--message-format",
+            "json-render-diagnostics",
+        ])
+        .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .quiet()
+        .read()
+        .context("the programs for the guests do not build")?;
+    let mut programs = Vec::new();
+    for line in messages.lines() {
+        let message: Value = serde_json::from_str(line).context("cargo speaks no JSON")?;
+        let target = &message["target"];
+        let is_test = message["profile"]["test"] == true;
+        let is_program = target["kind"][0] == "bin" && !is_test;
+        let Some(built) = message["executable"].as_str() else {
+            continue;
+        };
+        if (is_test || is_program) && !WITH_COMPILER.iter().any(|name| target["name"] == *name) {
+            programs.push(program(sh, built, &message)?);
+        }
+    }
+    Ok(programs)
+}
+
+fn program(sh: &Shell, built: &str, message: &Value) -> Result<Program> {
+    let (Some(source), Some(manifest)) = (
+        message["target"]["src_path"].as_str(),
+        message["manifest_path"].as_str(),
+    ) else {
+        bail!("cargo does not say what {built} is made of");
+    };
+    let source = Path::new(source);
+    let name = source
+        .strip_prefix(sh.current_dir())
+        .unwrap_or(source)
+        .display()
+        .to_string();
+    let folder = Path::new(manifest)
+        .parent()
+        .context("a manifest stands in a folder")?
+        .to_owned();
+    // A guest has no debugger, and every byte is unpacked anew at each start.
+    let small = format!("{built}.small");
+    cmd!(sh, "strip --strip-debug -o {small} {built}")
+        .quiet()
+        .run()?;
+    let bytes = sh.read_binary_file(&small)?;
+    sh.remove_path(&small)?;
+    Ok(Program {
+        name,
+        folder,
+        bytes,
+    })
+}

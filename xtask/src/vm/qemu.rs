@@ -1,0 +1,223 @@
+//! qemu: where it is, and one run of it.
+
+use core::time::Duration;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use xshell::{Shell, cmd};
+
+use super::debian::{self, Debian, Installed};
+
+const NAME: &str = "qemu-system-x86_64";
+const PACKAGE: &str = "qemu-system-x86";
+
+/// By this code the guest says that all was well; the device makes it from 0x10.
+const WELL: i32 = 33;
+
+/// An emulator that runs here.
+#[derive(Debug)]
+pub(super) struct Qemu {
+    program: PathBuf,
+    /// The folder it is unpacked in; none if it is installed.
+    unpacked: Option<PathBuf>,
+    /// As it calls itself.
+    pub(super) version: String,
+}
+
+/// How a run of qemu ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The guest said that all was well.
+    Well,
+    /// Anything else, in words.
+    Not(String),
+}
+
+impl Qemu {
+    /// Takes the one that is installed, or fetches Debian's into `folder`; installs nothing.
+    pub(super) fn find(sh: &Shell, folder: &Path) -> Result<Self> {
+        let installed = cmd!(sh, "{NAME} --version").quiet().ignore_stderr().read();
+        if let Ok(version) = installed {
+            return Ok(Self {
+                program: NAME.into(),
+                unpacked: None,
+                version: first_line(&version),
+            });
+        }
+        let unpacked = folder.join("qemu");
+        if !unpacked.exists() {
+            let codename = debian::codename(sh)?;
+            let suites = [
+                codename.clone(),
+                format!("{codename}-updates"),
+                format!("{codename}-security"),
+            ];
+            let suites: Vec<&str> = suites.iter().map(String::as_str).collect();
+            let debian = Debian::update(
+                sh,
+                &folder.join("apt-qemu"),
+                &suites,
+                Installed::OfThisMachine,
+            )?;
+            let packages = debian.needs(sh, PACKAGE)?;
+            debian.unpack(sh, &packages, &unpacked)?;
+        }
+        let mut qemu = Self {
+            program: unpacked.join("usr/bin").join(NAME),
+            unpacked: Some(unpacked),
+            version: String::new(),
+        };
+        let output = qemu.command().arg("--version").output();
+        let output =
+            output.with_context(|| format!("{} does not start", qemu.program.display()))?;
+        anyhow::ensure!(
+            output.status.success(),
+            "{} does not run: {}",
+            qemu.program.display(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        qemu.version = first_line(&String::from_utf8_lossy(&output.stdout));
+        Ok(qemu)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if let Some(unpacked) = &self.unpacked {
+            let libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"]
+                .map(|part| unpacked.join(part));
+            command.env(
+                "LD_LIBRARY_PATH",
+                std::env::join_paths(libraries).unwrap_or_default(),
+            );
+            for part in ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"] {
+                command.arg("-L").arg(unpacked.join(part));
+            }
+        }
+        command
+    }
+
+    /// Runs a guest, hands each line that it reports to `report`, and ends it after `limit`.
+    ///
+    /// What the kernel itself has to say goes to the file `console`.
+    pub(super) fn run(
+        &self,
+        run: &Run<'_>,
+        limit: Duration,
+        mut report: impl FnMut(&str),
+    ) -> Result<End> {
+        File::create(run.console)?;
+        let mut command = self.command();
+        command
+            .args([
+                "-nodefaults",
+                "-no-user-config",
+                "-display",
+                "none",
+                "-no-reboot",
+                "-machine",
+                "pc",
+            ])
+            // Never KVM: it may be there, and hang.
+            .args(["-accel", "tcg,thread=multi", "-smp", "2"])
+            .args(run.machine)
+            .args(["-device", "isa-debug-exit,iobase=0x501,iosize=0x4"])
+            .arg("-serial")
+            .arg(format!("file:{}", run.console.display()))
+            .args(["-serial", "stdio", "-append", run.command_line])
+            .arg("-kernel")
+            .arg(run.kernel)
+            .arg("-initrd")
+            .arg(run.archive)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut qemu = command.spawn().context("qemu does not start")?;
+        let output = qemu.stdout.take().context("qemu has an output")?;
+        let (sender, lines) = mpsc::channel();
+        let reader = thread::spawn(move || {
+            let mut output = BufReader::new(output);
+            let mut line = Vec::new();
+            while output
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|len| len != 0)
+            {
+                if sender
+                    .send(String::from_utf8_lossy(&line).trim_end().to_owned())
+                    .is_err()
+                {
+                    return;
+                }
+                line.clear();
+            }
+        });
+        let until = Instant::now() + limit;
+        let in_time = loop {
+            match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => report(&line),
+                Err(RecvTimeoutError::Disconnected) => break true,
+                Err(RecvTimeoutError::Timeout) => break false,
+            }
+        };
+        let end = finish(&mut qemu, in_time);
+        drop(lines);
+        drop(reader.join());
+        end
+    }
+}
+
+/// One run: the machine and its software.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run<'a> {
+    pub(super) machine: &'a [&'a str],
+    pub(super) kernel: &'a Path,
+    pub(super) command_line: &'a str,
+    pub(super) archive: &'a Path,
+    pub(super) console: &'a Path,
+}
+
+/// Waits for qemu, or ends it if its time is over.
+fn finish(qemu: &mut Child, in_time: bool) -> Result<End> {
+    if !in_time {
+        qemu.kill()?;
+    }
+    let status = qemu.wait()?;
+    Ok(if in_time {
+        read(status)
+    } else {
+        End::Not("it hung until its time was over".to_owned())
+    })
+}
+
+fn read(status: ExitStatus) -> End {
+    match status.code() {
+        Some(WELL) => End::Well,
+        Some(0) => End::Not("the kernel panicked, or the guest ended without a code".to_owned()),
+        Some(3) => End::Not("the guest says that not all was well".to_owned()),
+        _ => End::Not(format!("qemu ended with {status}")),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[test]
+    fn only_one_code_is_success() {
+        for code in 0..=255 {
+            let end = read(ExitStatus::from_raw(code << 8));
+            assert_eq!(end == End::Well, code == WELL, "{code}");
+        }
+        assert_ne!(read(ExitStatus::from_raw(9)), End::Well);
+    }
+}

@@ -1,0 +1,199 @@
+//! The table of all guests: a row for each feature and each program, a column for each guest.
+
+use core::fmt::Write;
+use std::collections::BTreeSet;
+
+use super::outcome::{Came, Counts, Outcome};
+
+/// A column: the short name of the guest, and what came of it.
+pub(super) struct Column<'a> {
+    pub(super) name: String,
+    pub(super) outcome: &'a Outcome,
+}
+
+/// The cells, with the head as the first row.
+fn cells(columns: &[Column<'_>]) -> Vec<Vec<String>> {
+    let row = |name: &str, cell: &dyn Fn(&Outcome) -> String| {
+        let cells = columns.iter().map(|column| cell(column.outcome));
+        [name.to_owned()]
+            .into_iter()
+            .chain(cells)
+            .collect::<Vec<String>>()
+    };
+    let head = columns.iter().map(|column| column.name.clone());
+    let mut rows = vec![
+        ["passed/skipped/failed".to_owned()]
+            .into_iter()
+            .chain(head)
+            .collect(),
+    ];
+    let features = columns
+        .iter()
+        .flat_map(|column| column.outcome.features.keys().chain(column.outcome.needs()));
+    let features: BTreeSet<&String> = features.collect();
+    for name in features {
+        rows.push(row(name, &|outcome| feature(outcome, name)));
+    }
+    let mut programs = Vec::new();
+    for program in columns.iter().flat_map(|column| &column.outcome.programs) {
+        if !programs.contains(&&program.name) {
+            programs.push(&program.name);
+        }
+    }
+    for name in programs {
+        let of = |outcome: &Outcome| {
+            outcome
+                .programs
+                .iter()
+                .find(|program| program.name == *name)
+                .map(|it| it.counts())
+        };
+        rows.push(row(name, &|outcome| {
+            of(outcome).map_or_else(|| "not run".to_owned(), show)
+        }));
+    }
+    rows.push(row("all tests", &|outcome| show(outcome.counts())));
+    rows.push(row("the guest", &|outcome| {
+        if outcome.is_good() {
+            "passed"
+        } else {
+            "FAILED"
+        }
+        .to_owned()
+    }));
+    rows
+}
+
+/// A feature in one guest: whether the machine has it, and what came of the tests that need it.
+fn feature(outcome: &Outcome, name: &str) -> String {
+    let counts = outcome.counts_of(name);
+    let tests = if counts == Counts::default() {
+        String::new()
+    } else {
+        format!(" {}", show(counts))
+    };
+    let there = match outcome.features.get(name) {
+        Some((found, wanted)) if found == wanted || wanted == "any" => found.as_str(),
+        Some(_) => "WRONG",
+        None => "",
+    };
+    match format!("{there}{tests}").trim() {
+        "" => "-".to_owned(),
+        cell => cell.to_owned(),
+    }
+}
+
+fn show(counts: Counts) -> String {
+    let Counts {
+        passed,
+        skipped,
+        failed,
+    } = counts;
+    format!("{passed}/{skipped}/{failed}")
+}
+
+/// The table for a terminal.
+pub(super) fn plain(columns: &[Column<'_>]) -> String {
+    let rows = cells(columns);
+    let width = |index: usize| rows.iter().map(|row| row[index].len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for row in &rows {
+        for (index, cell) in row.iter().enumerate() {
+            let _ = write!(text, "{cell:width$}  ", width = width(index));
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}
+
+/// The table for a page.
+pub(super) fn markdown(columns: &[Column<'_>]) -> String {
+    let rows = cells(columns);
+    let mut text = String::new();
+    for (index, row) in rows.iter().enumerate() {
+        let _ = writeln!(text, "| {} |", row.join(" | "));
+        if index == 0 {
+            let _ = writeln!(text, "|{}", " --- |".repeat(row.len()));
+        }
+    }
+    text
+}
+
+/// What failed and what was skipped, by name.
+pub(super) fn details(columns: &[Column<'_>]) -> String {
+    let mut text = String::new();
+    for Column { name, outcome } in columns {
+        for trouble in &outcome.trouble {
+            let _ = writeln!(text, "FAILED {name}: {trouble}");
+        }
+        for program in &outcome.programs {
+            if let Some(trouble) = &program.trouble {
+                let _ = writeln!(text, "FAILED {name} {}: {trouble}", program.name);
+            }
+            for (test, came) in &program.tests {
+                match came {
+                    Came::Passed => {}
+                    Came::Failed => {
+                        let _ = writeln!(text, "FAILED {name} {} {test}", program.name);
+                    }
+                    Came::Skipped(why) => {
+                        let _ = writeln!(text, "skipped {name} {} {test}: {why}", program.name);
+                    }
+                }
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vm::qemu::End;
+
+    fn outcome() -> Outcome {
+        let text = "guest: release 6.12.1\nguest: feature pkeys yes yes\nguest: feature dax no yes\nguest: begin a.rs\n\
+            | running 2 tests\n| test a ... ok\n| test b ... ok\nguest: skip b\tno root\nguest: need a\tpkeys\n\
+            guest: need b\tmseal\nguest: end a.rs 3 code 0\nguest: done";
+        let mut outcome = Outcome::default();
+        text.lines().for_each(|line| outcome.read_line(line));
+        outcome.end(&End::Well, &["a.rs", "b.rs"]);
+        outcome
+    }
+
+    #[test]
+    fn every_guest_has_a_column() {
+        let outcome = outcome();
+        let columns = [Column {
+            name: "6.12 rich".to_owned(),
+            outcome: &outcome,
+        }];
+        let table = plain(&columns);
+        for row in [
+            "passed/skipped/failed  6.12 rich\n",
+            "dax                    WRONG\n",
+            "mseal                  0/1/0\n",
+            "pkeys                  yes 1/0/0\n",
+            "a.rs                   1/1/0\n",
+            "b.rs                   0/0/1\n",
+            "all tests              1/1/1\n",
+            "the guest              FAILED\n",
+        ] {
+            assert!(table.contains(row), "{row}{table}");
+        }
+        assert!(
+            markdown(&columns)
+                .starts_with("| passed/skipped/failed | 6.12 rich |\n| --- | --- |\n")
+        );
+        let details = details(&columns);
+        assert!(
+            details.contains("skipped 6.12 rich a.rs b: no root\n"),
+            "{details}"
+        );
+        assert!(
+            details.contains("FAILED 6.12 rich b.rs: it did not even begin\n"),
+            "{details}"
+        );
+    }
+}
