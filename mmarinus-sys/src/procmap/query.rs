@@ -12,7 +12,7 @@ use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
 use super::GROUP;
 use crate::Result;
 
-/// `PROCMAP_QUERY`: the number of the ioctl of [`procmap_query`](crate::procmap_query), as a `seccomp` filter sees it.
+/// `PROCMAP_QUERY`: the number of the ioctl of [`procmap_query`], as a `seccomp` filter sees it.
 pub const PROCMAP_QUERY: u32 = opcode::read_write::<raw::procmap_query>(GROUP, 17) as u32;
 
 bitflags! {

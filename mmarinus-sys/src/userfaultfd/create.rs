@@ -13,10 +13,10 @@ use crate::raw::syscall;
 /// `UFFD_API`: the version of the interface, which [`uffdio_api`] asks for.
 pub const UFFD_API: u64 = raw::UFFD_API as u64;
 
-/// `UFFDIO_API`: the number of the ioctl of [`uffdio_api`](crate::uffdio_api), as a `seccomp` filter sees it.
+/// `UFFDIO_API`: the number of the ioctl of [`uffdio_api`], as a `seccomp` filter sees it.
 pub const UFFDIO_API: u32 = iowr::<raw::uffdio_api>(raw::_UFFDIO_API);
 
-/// `USERFAULTFD_IOC_NEW`: the number of the ioctl of [`userfaultfd_ioc_new`](crate::userfaultfd_ioc_new), as a `seccomp` filter sees it.
+/// `USERFAULTFD_IOC_NEW`: the number of the ioctl of [`userfaultfd_ioc_new`], as a `seccomp` filter sees it.
 pub const USERFAULTFD_IOC_NEW: u32 = opcode::none(GROUP, 0) as u32;
 
 bitflags! {

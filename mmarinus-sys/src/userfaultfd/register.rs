@@ -14,13 +14,13 @@ use rustix::ioctl::{Opcode, Updater, ioctl};
 use super::{ior, iowr};
 use crate::Result;
 
-/// `UFFDIO_REGISTER`: the number of the ioctl of [`uffdio_register`](crate::uffdio_register), as a `seccomp` filter sees it.
+/// `UFFDIO_REGISTER`: the number of the ioctl of [`uffdio_register`], as a `seccomp` filter sees it.
 pub const UFFDIO_REGISTER: u32 = iowr::<raw::uffdio_register>(raw::_UFFDIO_REGISTER);
 
-/// `UFFDIO_UNREGISTER`: the number of the ioctl of [`uffdio_unregister`](crate::uffdio_unregister), as a `seccomp` filter sees it.
+/// `UFFDIO_UNREGISTER`: the number of the ioctl of [`uffdio_unregister`], as a `seccomp` filter sees it.
 pub const UFFDIO_UNREGISTER: u32 = ior::<raw::uffdio_range>(raw::_UFFDIO_UNREGISTER);
 
-/// `UFFDIO_WAKE`: the number of the ioctl of [`uffdio_wake`](crate::uffdio_wake), as a `seccomp` filter sees it.
+/// `UFFDIO_WAKE`: the number of the ioctl of [`uffdio_wake`], as a `seccomp` filter sees it.
 pub const UFFDIO_WAKE: u32 = ior::<raw::uffdio_range>(raw::_UFFDIO_WAKE);
 
 bitflags! {

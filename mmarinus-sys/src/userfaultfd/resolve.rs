@@ -17,22 +17,22 @@ use super::iowr;
 use super::register::range;
 use crate::Result;
 
-/// `UFFDIO_COPY`: the number of the ioctl of [`uffdio_copy`](crate::uffdio_copy), as a `seccomp` filter sees it.
+/// `UFFDIO_COPY`: the number of the ioctl of [`uffdio_copy`], as a `seccomp` filter sees it.
 pub const UFFDIO_COPY: u32 = iowr::<raw::uffdio_copy>(raw::_UFFDIO_COPY);
 
-/// `UFFDIO_ZEROPAGE`: the number of the ioctl of [`uffdio_zeropage`](crate::uffdio_zeropage), as a `seccomp` filter sees it.
+/// `UFFDIO_ZEROPAGE`: the number of the ioctl of [`uffdio_zeropage`], as a `seccomp` filter sees it.
 pub const UFFDIO_ZEROPAGE: u32 = iowr::<raw::uffdio_zeropage>(raw::_UFFDIO_ZEROPAGE);
 
-/// `UFFDIO_MOVE`: the number of the ioctl of [`uffdio_move`](crate::uffdio_move), as a `seccomp` filter sees it.
+/// `UFFDIO_MOVE`: the number of the ioctl of [`uffdio_move`], as a `seccomp` filter sees it.
 pub const UFFDIO_MOVE: u32 = iowr::<raw::uffdio_move>(raw::_UFFDIO_MOVE);
 
-/// `UFFDIO_WRITEPROTECT`: the number of the ioctl of [`uffdio_writeprotect`](crate::uffdio_writeprotect), as a `seccomp` filter sees it.
+/// `UFFDIO_WRITEPROTECT`: the number of the ioctl of [`uffdio_writeprotect`], as a `seccomp` filter sees it.
 pub const UFFDIO_WRITEPROTECT: u32 = iowr::<raw::uffdio_writeprotect>(raw::_UFFDIO_WRITEPROTECT);
 
-/// `UFFDIO_CONTINUE`: the number of the ioctl of [`uffdio_continue`](crate::uffdio_continue), as a `seccomp` filter sees it.
+/// `UFFDIO_CONTINUE`: the number of the ioctl of [`uffdio_continue`], as a `seccomp` filter sees it.
 pub const UFFDIO_CONTINUE: u32 = iowr::<raw::uffdio_continue>(raw::_UFFDIO_CONTINUE);
 
-/// `UFFDIO_POISON`: the number of the ioctl of [`uffdio_poison`](crate::uffdio_poison), as a `seccomp` filter sees it.
+/// `UFFDIO_POISON`: the number of the ioctl of [`uffdio_poison`], as a `seccomp` filter sees it.
 pub const UFFDIO_POISON: u32 = iowr::<raw::uffdio_poison>(raw::_UFFDIO_POISON);
 
 bitflags! {
