@@ -55,12 +55,17 @@ pub(super) fn read(sh: &Shell, folder: &Path, rows: &[Row]) -> Result<Vec<Ours>>
         if errors.is_empty() {
             break;
         }
+        // The lines are those of the program as it was built, so no row is taken out before all are found.
+        let mut found = Vec::new();
         for (name, line) in errors {
             let at = ARCHES.iter().position(|arch| arch.name == name);
             let row = at.and_then(|at| row_of_line(rows, &ARCHES[at], &all[at].missing, line));
-            let (Some(at), Some(row)) = (at, row) else {
-                bail!("line {line} of the program for {name} does not compile");
-            };
+            match (at, row) {
+                (Some(at), Some(row)) => found.push((at, row)),
+                _ => bail!("line {line} of the program for {name} does not compile"),
+            }
+        }
+        for (at, row) in found {
             all[at].missing.insert(row);
         }
     }
