@@ -5,9 +5,9 @@ use crate::backing::{Backing, Unsliced, Written};
 use crate::fault::Fault;
 use crate::kind::Kind;
 use crate::map::Map;
-use crate::perms::{MayRead, MayWrite};
+use crate::perms::{MayRead, MayWrite, Permissions};
 
-impl<P: MayRead, K: Kind, B: Backing<K>> Map<P, K, B> {
+impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Copies bytes from `offset` on into all of `buf`: rung 1 of [the ladder](crate#the-ladder).
     ///
     /// Where pages may be gone the kernel copies (`process_vm_readv`), so that a fault is an error; where they stay but
@@ -46,12 +46,15 @@ impl<P: MayRead, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// [process_vm_readv(2)](https://man7.org/linux/man-pages/man2/process_vm_readv.2.html)
     #[inline]
-    pub fn read_at(&self, offset: usize, buf: &mut [u8]) -> Result<(), Fault> {
+    pub fn read_at(&self, offset: usize, buf: &mut [u8]) -> Result<(), Fault>
+    where
+        P: MayRead,
+    {
         self.whole_view().read_at(offset, buf)
     }
 }
 
-impl<P: MayWrite, K: Kind, B: Backing<K>> Map<P, K, B> {
+impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Copies `buf` to `offset` and following: rung 1 of [the ladder](crate#the-ladder).
     ///
     /// Below rung 3, a [`view`](Self::view) does the same by `&self`.
@@ -78,6 +81,7 @@ impl<P: MayWrite, K: Kind, B: Backing<K>> Map<P, K, B> {
     #[inline]
     pub fn write_at(&mut self, offset: usize, buf: &[u8]) -> Result<(), Fault>
     where
+        P: MayWrite,
         B: Written<K>,
     {
         // SAFETY: the map is borrowed mutably, so nobody else uses its bytes in this process; safe code may write them
@@ -98,6 +102,7 @@ impl<P: MayWrite, K: Kind, B: Backing<K>> Map<P, K, B> {
     #[inline]
     pub unsafe fn write_device_at(&mut self, offset: usize, buf: &[u8]) -> Result<(), Fault>
     where
+        P: MayWrite,
         B: Unsliced<K>,
     {
         // SAFETY: the pair is not `NoRace` (`Unsliced`), and the caller knows what the bytes do.

@@ -66,7 +66,7 @@ pub trait Backing<K: Kind>:
     message = "touching a `{K}` map of a `{Self}` can fault",
     note = "a file may be truncated at any moment, and touching what is gone is SIGBUS",
     note = "`read_at`, `write_at` and `view` copy instead, and give an error where the pages are gone",
-    note = "`unsafe {{ map.assume_present() }}` promises that they stay"
+    note = "for files and devices, `unsafe {{ map.assume_present() }}` promises that they stay"
 )]
 pub unsafe trait NoFault<K: Kind>: Backing<K> {}
 
@@ -79,7 +79,7 @@ pub unsafe trait NoFault<K: Kind>: Backing<K> {}
     message = "there are no atomics through `&self` on a `{K}` map of `{Self}`",
     label = "not memory that is shared without faults",
     note = "memory that nobody else changes gives slices, and `atomics_mut` through `&mut self`",
-    note = "`map.expose()` turns it into memory that others write; `unsafe {{ map.assume_present() }}` does that for files",
+    note = "`map.expose()` turns it into memory that others write; for files and devices, `unsafe {{ map.assume_present() }}` does",
     note = "`read_at`, `write_at` and `view` copy from any map"
 )]
 pub unsafe trait Concurrent<K: Kind>: NoFault<K> {}
@@ -95,7 +95,7 @@ pub unsafe trait Concurrent<K: Kind>: NoFault<K> {}
     note = "a slice promises bytes that nobody else changes; files can be written and truncated, shared memory is shared",
     note = "`read_at`, `write_at`, `read_obj` and `view` copy, and turn a fault into an error",
     note = "`atomics` and `observe` give shared memory without data races, where the pages cannot vanish",
-    note = "`unsafe {{ map.assume_stable() }}` promises that nobody else writes or truncates the file"
+    note = "for a file, `unsafe {{ map.assume_stable() }}` promises that nobody else writes or truncates it"
 )]
 pub unsafe trait NoRace<K: Kind>: NoFault<K> {}
 
@@ -127,35 +127,49 @@ impl<K: Kind> Backing<K> for Exposed {}
 
 // SAFETY: the kernel makes the pages of anonymous memory when they are touched; shared memory without a reservation, where it may
 // fail to, is refused by the builder.
+#[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoFault<K> for Anonymous {}
 // SAFETY: the caller of `assume_stable` promises that the file reaches the end of the map, with its blocks allocated.
+#[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoFault<K> for Stable {}
 // SAFETY: the caller of `assume_present` promises the same.
+#[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoFault<K> for Present {}
 // SAFETY: only maps that were `NoFault` become exposed, and exposing takes no page away.
+#[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoFault<K> for Exposed {}
 
 // SAFETY: `NoFault` above; shared anonymous memory is not `NoRace`, as forked children write it.
+#[diagnostic::do_not_recommend]
 unsafe impl Concurrent<Shared> for Anonymous {}
 // SAFETY: `NoFault` above; not `NoRace`.
+#[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Concurrent<K> for Present {}
 // SAFETY: `NoFault` above; not `NoRace`.
+#[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Concurrent<K> for Exposed {}
 
 // SAFETY: `NoFault` above; private anonymous memory is reached through this map alone, a forked child gets a copy.
+#[diagnostic::do_not_recommend]
 unsafe impl NoRace<Private> for Anonymous {}
 // SAFETY: `NoFault` above; the caller of `assume_stable` promises that nobody else writes the file.
+#[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoRace<K> for Stable {}
 
 // SAFETY: shared anonymous memory is not `NoRace`.
+#[diagnostic::do_not_recommend]
 unsafe impl Unsliced<Shared> for Anonymous {}
 // SAFETY: not `NoRace`, for either kind.
+#[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Unsliced<K> for File {}
 // SAFETY: not `NoRace`, for either kind.
+#[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Unsliced<K> for Device {}
 // SAFETY: not `NoRace`, for either kind.
+#[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Unsliced<K> for Present {}
 // SAFETY: not `NoRace`, for either kind.
+#[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Unsliced<K> for Exposed {}
 
 impl<K: Kind> Written<K> for Anonymous {}

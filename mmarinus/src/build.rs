@@ -15,7 +15,7 @@ use crate::map::Map;
 use crate::perms::Permissions;
 use crate::region::Region;
 
-impl<K: Kind, B: Backing<K>> Builder<'_, K, B, New> {
+impl<K: Kind, B> Builder<'_, K, B, New> {
     /// Maps what was asked for, with these permissions.
     ///
     /// One call of `mmap`; two more before it if the descriptor was not looked at yet, and one after it to
@@ -50,7 +50,10 @@ impl<K: Kind, B: Backing<K>> Builder<'_, K, B, New> {
     /// - `EOVERFLOW`: the map would end past the largest offset of a file.
     /// - `EPERM`: a mount option or a seal forbids it, or the address is below `vm.mmap_min_addr`.
     #[inline(always)]
-    pub fn with<P: Permissions>(self, perms: P) -> Result<Map<P, K, B>, Error> {
+    pub fn with<P: Permissions>(self, perms: P) -> Result<Map<P, K, B>, Error>
+    where
+        B: Backing<K>,
+    {
         let region = self.map(self.prepare(perms.flags())?)?;
         // SAFETY: the region was just mapped with the flags of `perms`, of kind `K`, from the origin that `B` names (`prepare`).
         Ok(unsafe { Map::from_region(perms, region) })
@@ -87,7 +90,7 @@ impl<K: Kind, B: Backing<K>> Builder<'_, K, B, New> {
     }
 }
 
-impl<K: Kind, B: Backing<K>> Builder<'_, K, B, Onto> {
+impl<K: Kind, B> Builder<'_, K, B, Onto> {
     /// Maps what was asked for over whatever is mapped there, with these permissions: `MAP_FIXED`.
     ///
     /// # Safety
@@ -101,7 +104,10 @@ impl<K: Kind, B: Backing<K>> Builder<'_, K, B, Onto> {
     ///
     /// As for [`with`](Builder::with), but for `EEXIST`.
     #[inline]
-    pub unsafe fn replace<P: Permissions>(self, perms: P) -> Result<Map<P, K, B>, Error> {
+    pub unsafe fn replace<P: Permissions>(self, perms: P) -> Result<Map<P, K, B>, Error>
+    where
+        B: Backing<K>,
+    {
         let prepared = self.prepare(perms.flags())?;
         let Prepared {
             layout,
@@ -161,7 +167,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     }
 }
 
-impl<K: Kind, B: Backing<K>, P0: Permissions, K0: Kind, B0: Backing<K0>>
+impl<K: Kind, B, P0: Permissions, K0: Kind, B0: Backing<K0>>
     Builder<'_, K, B, Over<Map<P0, K0, B0>>>
 {
     /// Maps what was asked for and moves it over the old map, with these permissions.
@@ -176,7 +182,10 @@ impl<K: Kind, B: Backing<K>, P0: Permissions, K0: Kind, B0: Backing<K0>>
         clippy::type_complexity,
         reason = "the new map or the old one: both are said in full"
     )]
-    pub fn with<P: Permissions>(self, perms: P) -> Result<Map<P, K, B>, Error<Map<P0, K0, B0>>> {
+    pub fn with<P: Permissions>(self, perms: P) -> Result<Map<P, K, B>, Error<Map<P0, K0, B0>>>
+    where
+        B: Backing<K>,
+    {
         let new = match self
             .prepare(perms.flags())
             .and_then(|prepared| self.map(prepared))

@@ -17,6 +17,11 @@ pub struct Shared;
 /// [`Private`] or [`Shared`], decided by type.
 ///
 /// Sealed: there is no third kind.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a kind of map",
+    label = "neither `Private` nor `Shared`",
+    note = "the kinds are `Private` and `Shared`; in `Map<P, K, B>` the kind comes before the backing"
+)]
 pub trait Kind:
     sealed::Sealed + Copy + Default + Debug + Eq + Send + Sync + Unpin + 'static
 {

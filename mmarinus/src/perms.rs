@@ -76,6 +76,7 @@ pub trait MayWrite: Permissions {
     fn may_write(self) -> bool;
 }
 
+#[diagnostic::do_not_recommend]
 impl<P: Readable> MayRead for P {
     #[inline]
     fn may_read(self) -> bool {
@@ -83,6 +84,7 @@ impl<P: Readable> MayRead for P {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<P: Writable> MayWrite for P {
     #[inline]
     fn may_write(self) -> bool {
@@ -135,6 +137,7 @@ impl Permissions for Unknown {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl MayRead for Unknown {
     #[inline]
     fn may_read(self) -> bool {
@@ -142,6 +145,7 @@ impl MayRead for Unknown {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl MayWrite for Unknown {
     #[inline]
     fn may_write(self) -> bool {
@@ -179,7 +183,8 @@ macro_rules! known {
                 Self
             }
         }
-        $(impl $capability for $name {})*
+        $(#[diagnostic::do_not_recommend]
+        impl $capability for $name {})*
     };
 }
 

@@ -91,7 +91,7 @@ impl<P, K: Kind> Map<P, K, Device> {
     }
 }
 
-impl<P, K: Kind, B: NoFault<K>> Map<P, K, B> {
+impl<P, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Says that from now on others write the pages: a guest, a device, or the kernel for it. One way; slices become atomics and
     /// copies, rung 2 of [the ladder](crate#the-ladder).
     ///
@@ -108,7 +108,10 @@ impl<P, K: Kind, B: NoFault<K>> Map<P, K, B> {
     /// # Ok::<(), mmarinus::Error>(())
     /// ```
     #[inline]
-    pub fn expose(self) -> Map<P, K, Exposed> {
+    pub fn expose(self) -> Map<P, K, Exposed>
+    where
+        B: NoFault<K>,
+    {
         // SAFETY: the pages were `NoFault` before; `Exposed` has no slices, so that others may write.
         unsafe { self.rebacked() }
     }
