@@ -1,10 +1,10 @@
 //! What the subjects share: files, what the kernel says about an address, and running without privileges.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mmarinus::kind::Kind;
 use mmarinus::{Map, Private, Shared, backing, perms};

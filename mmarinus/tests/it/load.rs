@@ -99,7 +99,7 @@ fn a_file_is_opened_for_writing_only_where_that_is_needed() {
 #[test]
 fn a_file_that_may_not_be_read() {
     let (_directory, path) = file(b"hello");
-    fs::set_permissions(&path, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
     let error = without_privileges(|| refusal(&path));
     assert_eq!((error.errno(), error.operation()), (Errno::ACCESS, "open"));
     assert!(

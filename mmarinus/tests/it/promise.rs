@@ -1,6 +1,6 @@
 //! Promises: `assume_stable`, `assume_present`, `expose`, and forgetting the permissions.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use mmarinus::backing::{Anonymous, Exposed, File, Present, Stable};
 use mmarinus::perms::{self, Unknown};

@@ -8,6 +8,7 @@
 use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::thread::{JoinHandleExt, RawPthread};
 
 use mmarinus::backing::{Backing, Device, File, Present, Stable, Unsliced};
 use mmarinus::builder::Onto;
@@ -30,6 +31,10 @@ unsafe extern "C" {
         data: *const c_void,
     ) -> c_int;
     fn signal(signal: c_int, handler: extern "C" fn(c_int)) -> usize;
+    fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int;
+    fn pthread_kill(thread: RawPthread, signal: c_int) -> c_int;
+    fn fork() -> c_int;
+    fn _exit(status: c_int) -> !;
 }
 
 /// A map of a file that nobody else has, with the bytes of the pattern.
@@ -114,6 +119,9 @@ pub(crate) fn io_uring() -> io::Result<OwnedFd> {
     owned(fd)
 }
 
+/// The number of the signal that is for us to use.
+const SIGUSR1: c_int = rustix::process::Signal::USR1.as_raw();
+
 /// A system call that the tests make fail or make themselves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Call {
@@ -123,6 +131,7 @@ pub(crate) enum Call {
     ProcessVmReadv,
     ProcessVmWritev,
     Exit,
+    Tgkill,
 }
 
 impl Call {
@@ -134,12 +143,14 @@ impl Call {
                 Self::Munmap => 11,
                 Self::Mremap => 25,
                 Self::Exit => 60,
+                Self::Tgkill => 234,
                 Self::ProcessVmReadv => 310,
                 Self::ProcessVmWritev => 311,
             }
         } else if cfg!(any(target_arch = "aarch64", target_arch = "riscv64")) {
             match self {
                 Self::Exit => 93,
+                Self::Tgkill => 131,
                 Self::Munmap => 215,
                 Self::Mremap => 216,
                 Self::Mprotect => 226,
@@ -248,12 +259,6 @@ pub(crate) fn mount_memory(directory: &std::path::Path, bytes: usize) -> Result<
 ///
 /// The answer is the reason why that cannot be.
 pub(crate) fn end_main_thread() -> Result<(), String> {
-    const SIGUSR1: c_int = if cfg!(any(target_arch = "mips", target_arch = "mips64")) {
-        16
-    } else {
-        10
-    };
-
     extern "C" fn end(_: c_int) {
         // The number is known, or the handler would not be installed.
         let exit = Call::Exit.number().map_or(0, c_long::from);
@@ -265,9 +270,13 @@ pub(crate) fn end_main_thread() -> Result<(), String> {
     // SAFETY: the handler makes one system call, which handlers may.
     unsafe { signal(SIGUSR1, end) };
     let process = rustix::process::getpid();
-    // A signal for the process goes to its main thread, if that does not block it.
-    rustix::process::kill_process(process, rustix::process::Signal::USR1)
-        .map_err(|errno| format!("kill: {errno}"))?;
+    let number = c_long::from(process.as_raw_nonzero().get());
+    let tgkill = c_long::from(Call::Tgkill.number()?);
+    // The main thread has the number of the process. A signal to the process could be taken by any thread.
+    // SAFETY: the call takes numbers.
+    if unsafe { syscall(tgkill, number, number, c_long::from(SIGUSR1)) } != 0 {
+        return Err(format!("tgkill: {}", io::Error::last_os_error()));
+    }
     let status = format!("/proc/thread-self/../{process}/status");
     loop {
         let status = std::fs::read_to_string(&status).map_err(|error| error.to_string())?;
@@ -276,4 +285,42 @@ pub(crate) fn end_main_thread() -> Result<(), String> {
         }
         std::thread::yield_now();
     }
+}
+
+/// Runs a closure in a thread of its own to which signals are sent all the time, and says how many. Only in a child.
+pub(crate) fn between_signals(run: impl FnOnce() + Send + 'static) -> usize {
+    extern "C" fn nothing(_: c_int) {}
+
+    // SAFETY: the handler does nothing.
+    unsafe { signal(SIGUSR1, nothing) };
+    // System calls are to end with EINTR, not to begin anew.
+    // SAFETY: the call takes two numbers.
+    unsafe { siginterrupt(SIGUSR1, 1) };
+    let thread = std::thread::spawn(run);
+    let mut signals = 0;
+    while !thread.is_finished() {
+        // SAFETY: the thread was not joined yet, so its handle names it, even if it has ended.
+        unsafe { pthread_kill(thread.as_pthread_t(), SIGUSR1) };
+        signals += 1;
+        std::thread::sleep(core::time::Duration::from_micros(50));
+    }
+    thread.join().expect("the thread ends well");
+    signals
+}
+
+/// Runs a closure in a forked process, waits for it, and says whether it ended well. Only in a child.
+///
+/// The closure allocates nothing: another thread may have held the lock of the allocator when the process was forked.
+pub(crate) fn in_fork(run: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the new process runs only the closure, which makes no call that needs a lock, and ends.
+    let pid = unsafe { fork() };
+    if pid == 0 {
+        let status = c_int::from(!run());
+        // SAFETY: ends the process at once.
+        unsafe { _exit(status) };
+    }
+    let pid = rustix::process::Pid::from_raw(pid).expect("a process was forked");
+    let status = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+    let (_, status) = status.expect("it can be waited for").expect("it has ended");
+    status.exit_status() == Some(0)
 }

@@ -1,6 +1,6 @@
 //! Rung 3: slices, and what follows from `Deref`.
 
-use std::borrow::{Borrow, BorrowMut};
+use core::borrow::{Borrow, BorrowMut};
 use std::thread;
 
 use mmarinus::{Map, Private, Shared, perms};
@@ -92,5 +92,5 @@ fn an_empty_map_is_an_empty_slice() {
     assert_eq!(map.as_slice(), b"");
     assert_eq!(map.as_mut_slice(), b"");
     assert_eq!(map.iter().count(), 0);
-    assert_eq!(std::str::from_utf8(&map).unwrap(), "");
+    assert_eq!(core::str::from_utf8(&map).unwrap(), "");
 }

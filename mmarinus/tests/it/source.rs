@@ -71,7 +71,7 @@ fn a_sparse_file_may_be_larger_than_memory() {
 #[test]
 fn a_descriptor_is_asked_for_once() {
     let file = Counted::new(disk_file(2 * page()));
-    let asked = || file.asked.swap(0, std::sync::atomic::Ordering::Relaxed);
+    let asked = || file.asked.swap(0, core::sync::atomic::Ordering::Relaxed);
     drop(Map::bytes(page()).from(&file, 5).with(perms::Read).unwrap());
     assert_eq!(asked(), 1, "from");
     drop(
@@ -108,10 +108,11 @@ fn a_map_outlives_its_descriptor() {
 fn any_way_to_lend_a_descriptor_is_taken() {
     use std::os::fd::{AsFd, OwnedFd};
     let mut file = disk_file(page());
+    let lent: &mut File = &mut file;
     let expected = patterned(7, 3);
     let of = |map: Map<perms::Read, Private, mmarinus::backing::File>| bytes_of(&map);
     assert_eq!(
-        of(Map::bytes(3).from(&mut file, 7).with(perms::Read).unwrap()),
+        of(Map::bytes(3).from(lent, 7).with(perms::Read).unwrap()),
         expected
     );
     assert_eq!(

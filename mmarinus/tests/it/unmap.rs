@@ -132,7 +132,7 @@ fn a_panic_unmaps() {
     let status = in_child!({
         let map = anonymous(2 * page());
         let (addr, len) = map.pages();
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let result = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| {
             let _map = map;
             panic!("on purpose");
         }));

@@ -1,6 +1,6 @@
 //! Views: parts of maps, in pieces, from other threads, and writing by `&self`.
 
-use std::ops::Bound;
+use core::ops::Bound;
 use std::thread;
 
 use mmarinus::backing::{Backing, Unsliced, Written};

@@ -1,0 +1,80 @@
+//! Forked children: they share what is shared, and have a copy of what is private.
+#![forbid(unsafe_code)]
+
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use mmarinus::{Map, Private, Shared, perms};
+
+use crate::common::{anonymous, bytes_of, disk_file, page, shared};
+use crate::raw::in_fork;
+use crate::testing::in_child;
+
+#[test]
+fn children_share_atomics() {
+    let status = in_child!({
+        let map = shared(page());
+        let counters = map.atomics::<AtomicU32>(..).unwrap();
+        counters[1].store(5, Relaxed);
+        for child in 0..3 {
+            let ended_well = in_fork(|| {
+                for _ in 0..1000 {
+                    counters[0].fetch_add(1, Relaxed);
+                }
+                counters[1].load(Relaxed) == 5 && counters[0].load(Relaxed) == 1000 * (child + 1)
+            });
+            assert!(ended_well);
+        }
+        assert_eq!(counters[0].load(Relaxed), 3000);
+        assert_eq!(bytes_of(&map)[..4], 3000_u32.to_ne_bytes());
+    });
+    assert!(status.success());
+}
+
+#[test]
+fn children_have_their_own_private_memory() {
+    let status = in_child!({
+        let mut map = anonymous(page());
+        map.fill(7);
+        let bytes = map.as_slice();
+        assert!(in_fork(|| bytes.iter().all(|&byte| byte == 7)));
+        assert!(in_fork(|| {
+            map.fill(8);
+            map.iter().all(|&byte| byte == 8)
+        }));
+        assert!(
+            map.iter().all(|&byte| byte == 7),
+            "the child wrote its own copy"
+        );
+        // What a child unmaps is its own as well.
+        let mut held = Some(map);
+        assert!(in_fork(|| held
+            .take()
+            .is_some_and(|map| map.unmap().is_ok())));
+        assert!(held.unwrap().iter().all(|&byte| byte == 7));
+    });
+    assert!(status.success());
+}
+
+#[test]
+fn children_copy_from_files_themselves() {
+    let status = in_child!({
+        let file = disk_file(page());
+        let private = Map::bytes(page())
+            .from(&file, 0)
+            .with_kind(Private)
+            .with(perms::ReadWrite)
+            .unwrap();
+        let shared = Map::bytes(page())
+            .from(&file, 0)
+            .with_kind(Shared)
+            .with(perms::ReadWrite)
+            .unwrap();
+        let (one, two) = (private.view(..).unwrap(), shared.view(..).unwrap());
+        assert!(in_fork(
+            || one.write_at(0, b"x").is_ok() && two.write_at(1, b"y").is_ok()
+        ));
+        assert_eq!(bytes_of(&private)[..2], [0, b'y']);
+        assert_eq!(bytes_of(&shared)[..2], [0, b'y']);
+    });
+    assert!(status.success());
+}

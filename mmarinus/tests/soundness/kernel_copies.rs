@@ -1,0 +1,146 @@
+//! Copies by the kernel where they are hard: without a main thread, forbidden by seccomp, between signals, without rights.
+#![forbid(unsafe_code)]
+
+use std::thread;
+
+use mmarinus::{Errno, Error, Map, Private, Shared, perms};
+
+use crate::common::{
+    anonymous, bytes_of, disk_file, file_map, page, patterned, shared, without_privileges,
+};
+use crate::raw::{self, Call};
+use crate::testing::{in_child, skip};
+
+#[test]
+fn copies_do_not_need_the_main_thread() {
+    let status = in_child!({
+        let file = disk_file(2 * page());
+        let thread = thread::spawn(move || {
+            if let Err(why) = raw::end_main_thread() {
+                eprintln!("{why}");
+                std::process::exit(2);
+            }
+            let result = std::panic::catch_unwind(|| {
+                let mut map = Map::bytes(2 * page())
+                    .from(&file, 0)
+                    .with(perms::ReadWrite)
+                    .unwrap();
+                assert_eq!(bytes_of(&map), patterned(0, 2 * page()));
+                map.write_at(0, b"still here").unwrap();
+                assert_eq!(&bytes_of(&map)[..10], b"still here");
+                file.set_len(0).unwrap();
+                assert_eq!(map.read_at(0, &mut [0]).unwrap_err().errno(), Errno::FAULT);
+            });
+            std::process::exit(if result.is_ok() { 0 } else { 3 });
+        });
+        // This may be the main thread itself, which then never comes back.
+        let _ = thread.join();
+        std::process::exit(4);
+    });
+    if status.code() == Some(2) {
+        skip!("the main thread cannot be ended on this architecture");
+    }
+    assert_eq!(status.code(), Some(0));
+}
+
+/// Asserts that a copy which seccomp forbids is an error that says so, and that nothing else needs such copies.
+fn assert_forbidden(errno: Errno) {
+    let mut map = file_map(page(), Private);
+    let mut other = file_map(page(), Shared);
+    raw::forbid(&[Call::ProcessVmReadv, Call::ProcessVmWritev], errno).unwrap();
+    let faults = [
+        map.read_at(0, &mut [0]).unwrap_err(),
+        map.write_at(0, &[0]).unwrap_err(),
+        other.read_at(5, &mut [0]).unwrap_err(),
+        other.write_at(5, &[0]).unwrap_err(),
+        other.view(..).unwrap().write_at(5, &[0]).unwrap_err(),
+    ];
+    for fault in faults {
+        assert_eq!((fault.errno(), fault.copied()), (errno, 0));
+        let text = fault.to_string();
+        assert!(
+            text.contains("seccomp") && text.contains("process_vm_readv"),
+            "{text}"
+        );
+        let text = Error::from(fault).to_string();
+        assert!(text.contains("seccomp"), "{text}");
+    }
+    // Copying nothing asks nobody, and what cannot fault is copied without the kernel.
+    map.read_at(0, &mut []).unwrap();
+    let mut memory = anonymous(page());
+    memory.write_at(0, b"hello").unwrap();
+    assert_eq!(&bytes_of(&memory)[..5], b"hello");
+    let memory = shared(page());
+    memory.view(..).unwrap().write_at(0, b"hello").unwrap();
+    assert_eq!(&bytes_of(&memory)[..5], b"hello");
+}
+
+#[test]
+fn forbidden_with_eperm_the_error_says_so() {
+    if let Err(why) = raw::can_forbid() {
+        skip!("{why}");
+    }
+    let status = in_child!({ assert_forbidden(Errno::PERM) });
+    assert!(status.success());
+}
+
+#[test]
+fn forbidden_with_enosys_the_error_says_so() {
+    if let Err(why) = raw::can_forbid() {
+        skip!("{why}");
+    }
+    let status = in_child!({ assert_forbidden(Errno::NOSYS) });
+    assert!(status.success());
+}
+
+#[test]
+fn signals_interrupt_nothing() {
+    let status = in_child!({
+        let file = disk_file(256 * page());
+        let signals = raw::between_signals(move || {
+            for _ in 0..30 {
+                let map = Map::bytes(256 * page())
+                    .from(&file, 0)
+                    .with_kind(Shared)
+                    .populate()
+                    .with(perms::ReadWrite);
+                let mut map = map.unwrap();
+                let bytes = bytes_of(&map);
+                assert_eq!(bytes, patterned(0, 256 * page()));
+                map.write_at(0, &bytes).unwrap();
+                let map = map.reprotect(perms::Read).unwrap();
+                let map = map
+                    .remap()
+                    .from(&file, 0)
+                    .populate()
+                    .with(perms::ReadWrite)
+                    .unwrap();
+                map.unmap().unwrap();
+                let map = Map::bytes(1 << 24)
+                    .anonymously()
+                    .with_kind(Shared)
+                    .populate()
+                    .with(perms::ReadWrite)
+                    .unwrap();
+                assert_eq!(
+                    map.view(1 << 23..).unwrap().copy_to(&mut [1; 10]).unwrap(),
+                    10
+                );
+            }
+        });
+        assert!(signals > 100, "{signals} signals came meanwhile");
+    });
+    assert!(status.success());
+}
+
+#[test]
+fn a_process_may_always_copy_from_itself() {
+    let status = in_child!({
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).unwrap();
+        let map = file_map(page(), Private);
+        assert_eq!(bytes_of(&map), patterned(0, page()));
+        without_privileges(|| assert_eq!(bytes_of(&map), patterned(0, page())));
+    });
+    assert!(status.success());
+}
