@@ -97,7 +97,7 @@ fn errors() -> Vec<(Error, Errno, &'static str, Vec<&'static str>)> {
             "atomics",
             vec![
                 "for an atomic of 8 bytes",
-                "no multiple of 8",
+                "multiple of its size",
                 "move the range",
             ],
         ),
