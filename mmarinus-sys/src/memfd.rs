@@ -131,7 +131,7 @@ pub fn memfd_create(name: &CStr, flags: MemfdFlags) -> Result<OwnedFd> {
 
 /// `memfd_secret(flags)`—Makes an empty file in memory that not even the kernel looks at.
 ///
-/// Since Linux 5.14, and without a boot option since 6.5; aarch64, riscv, s390x and x86. It can be mapped shared only, is
+/// Since Linux 5.14, and without a boot option since 6.5; aarch64, loongarch64, riscv, s390x and x86. It can be mapped shared only, is
 /// always locked in memory, is given its size once, and cannot be read or written as a file. `process_vm_readv`,
 /// `/proc/PID/mem`, core dumps and debuggers do not reach its pages. While one exists, the machine does not hibernate.
 ///
@@ -158,6 +158,7 @@ pub fn memfd_create(name: &CStr, flags: MemfdFlags) -> Result<OwnedFd> {
 /// [memfd_secret(2)](https://man7.org/linux/man-pages/man2/memfd_secret.2.html)
 #[cfg(any(
     target_arch = "aarch64",
+    target_arch = "loongarch64",
     target_arch = "riscv32",
     target_arch = "riscv64",
     target_arch = "s390x",
@@ -169,9 +170,15 @@ pub fn memfd_secret(flags: MemfdSecretFlags) -> Result<OwnedFd> {
     use core::ffi::c_long;
     use rustix::fd::FromRawFd;
 
+    // The number of all architectures, where linux-raw-sys has none.
+    #[cfg(target_arch = "loongarch64")]
+    const NUMBER: c_long = 447;
+    #[cfg(not(target_arch = "loongarch64"))]
+    const NUMBER: c_long = raw::__NR_memfd_secret as c_long;
+
     let args = [flags.bits() as usize, 0, 0, 0, 0, 0];
     // SAFETY: the call makes a file, and takes no address.
-    let fd = unsafe { crate::raw::syscall(raw::__NR_memfd_secret as c_long, args)? };
+    let fd = unsafe { crate::raw::syscall(NUMBER, args)? };
     // SAFETY: the kernel has just opened this fd for us, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
@@ -187,6 +194,7 @@ pub fn memfd_secret(flags: MemfdSecretFlags) -> Result<OwnedFd> {
 /// [memfd_secret(2)](https://man7.org/linux/man-pages/man2/memfd_secret.2.html)
 #[cfg(not(any(
     target_arch = "aarch64",
+    target_arch = "loongarch64",
     target_arch = "riscv32",
     target_arch = "riscv64",
     target_arch = "s390x",
