@@ -1,12 +1,14 @@
 //! What the tests of every crate share: to say that this machine cannot run a test, and to run a test in a child process.
 //!
-//! Included by each test binary: `#[path = "../../../testing/mod.rs"] mod testing;`.
+//! Included by each test binary: `#[path = "../../../testing/mod.rs"] mod testing;`. Its crate needs `mmarinus-sys`.
 #![allow(
     dead_code,
     unused_macros,
     unused_imports,
     reason = "each test binary uses its own part"
 )]
+
+pub(crate) mod features;
 
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
@@ -16,6 +18,9 @@ use std::process::{Command, ExitStatus};
 
 /// The variable that names the file to which a skipped test appends its line.
 const SKIPPED: &str = "MMARINUS_SKIPPED";
+
+/// The variable that names the file to which a test that needs a feature appends its line.
+const NEEDED: &str = "MMARINUS_NEEDED";
 
 /// The variable that tells a process to be the child that runs the block at this place.
 const CHILD: &str = "MMARINUS_CHILD";
@@ -37,6 +42,24 @@ macro_rules! skip {
     }};
 }
 pub(crate) use skip;
+
+/// Skips the test unless the machine has all these features: `needs!(pkeys, linux = "6.13");`.
+///
+/// The names are those of the functions in [`features`]. Where `MMARINUS_REQUIRED` says that a feature is there, the test
+/// fails instead. It stands first in the test; a child of [`in_child!`] comes by again, and finds the same.
+macro_rules! needs {
+    ($($feature:ident $(= $value:literal)?),+ $(,)?) => {{
+        let name = $crate::testing::test_name!();
+        $(
+            let feature = $crate::testing::features::$feature($($value)?);
+            if let Some(why) = $crate::testing::lacks(name, &feature) {
+                $crate::testing::report_skip(name, &why);
+                return;
+            }
+        )+
+    }};
+}
+pub(crate) use needs;
 
 /// Runs a block in a child process and gives its `ExitStatus`: `let status = in_child!({ ... });`.
 ///
@@ -63,6 +86,27 @@ pub(crate) fn libtest_name(here: &'static str) -> &'static str {
     }
     // The first part is the crate, which libtest leaves out.
     name.split_once("::").map_or(name, |(_, name)| name)
+}
+
+/// Notes that a test needs a feature, and gives the reason for which it has to be skipped.
+///
+/// # Panics
+///
+/// If the feature is required: then to skip the test would hide what is wrong.
+pub(crate) fn lacks(test: &str, feature: &features::Feature) -> Option<String> {
+    if let Some(path) = std::env::var_os(NEEDED) {
+        append_skip(path.as_ref(), test, feature.name);
+    }
+    if feature.is_there {
+        return None;
+    }
+    assert!(
+        !feature.is_required(),
+        "{}, but MMARINUS_REQUIRED says that {} is there",
+        feature.why,
+        feature.name
+    );
+    Some(feature.why.clone())
 }
 
 /// Tells the runner that a test was skipped; without a runner, prints it.

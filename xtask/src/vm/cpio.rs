@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 const FOLDER: u32 = 0o040_755;
 const FILE: u32 = 0o100_644;
 const PROGRAM: u32 = 0o100_755;
+const LINK: u32 = 0o120_777;
 const CHARACTERS: u32 = 0o020_600;
 
 /// An archive that grows.
@@ -26,6 +27,12 @@ impl Archive {
     pub(super) fn program(&mut self, path: &str, bytes: &[u8]) {
         self.with_folders(path);
         self.entry(path, PROGRAM, (0, 0), bytes);
+    }
+
+    /// Adds a symbolic link, and the folders above it.
+    pub(super) fn link(&mut self, path: &str, to: &str) {
+        self.with_folders(path);
+        self.entry(path, LINK, (0, 0), to.as_bytes());
     }
 
     /// Adds a device of characters, and the folders above it.

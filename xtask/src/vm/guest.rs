@@ -47,6 +47,9 @@ const MODULES: [&str; 3] = ["nd_e820", "nd_pmem", "ext4"];
 /// The size of both disks, in MiB.
 pub(super) const DISK: u64 = 192;
 
+/// What the first process is under other names.
+const COMMANDS: [&str; 2] = ["sleep", "true"];
+
 /// How long one program may run in a guest, in seconds. An emulated CPU is slow, and the machine may be busy.
 const LIMIT: u64 = 300;
 
@@ -77,6 +80,9 @@ impl Guest {
         let mut archive = Archive::default();
         archive.device("/dev/console", 5, 1);
         archive.program("/init", &programs.init.bytes);
+        for command in COMMANDS {
+            archive.link(&format!("/bin/{command}"), "/init");
+        }
         let wanted = self.wanted(kernel);
         let features: String = wanted
             .iter()
@@ -162,7 +168,8 @@ impl Guest {
             ),
             false => "secretmem.enable=0".to_owned(),
         };
-        format!("console=ttyS0 quiet panic=-1 oops=panic {rest}")
+        // Not a tmpfs, whose files have seals: no other file system that programs come from has them.
+        format!("console=ttyS0 quiet panic=-1 oops=panic rootfstype=ramfs {rest}")
     }
 }
 

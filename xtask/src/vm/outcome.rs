@@ -1,6 +1,6 @@
 //! What a guest reported, read line by line, and whether all of it is well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::qemu::End;
 
@@ -23,7 +23,7 @@ pub(super) struct Program {
     pub(super) name: String,
     pub(super) tests: BTreeMap<String, Came>,
     /// The tests that need a feature, by its name.
-    needs: BTreeMap<String, Vec<String>>,
+    needs: BTreeMap<String, BTreeSet<String>>,
     pub(super) output: Vec<String>,
     /// How many tests there are, as the program says at its beginning.
     announced: Option<usize>,
@@ -110,11 +110,13 @@ impl Outcome {
         };
         match word {
             "skip" => drop(program.skips(test, what)),
-            _ => program
-                .needs
-                .entry(what.to_owned())
-                .or_default()
-                .push(test.to_owned()),
+            _ => drop(
+                program
+                    .needs
+                    .entry(what.to_owned())
+                    .or_default()
+                    .insert(test.to_owned()),
+            ),
         }
         true
     }

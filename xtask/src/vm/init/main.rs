@@ -1,9 +1,12 @@
 //! The first process of a guest of `cargo xtask vm`: prepares the machine, runs the test programs, reports, ends the guest.
 //!
+//! Under the name of a command that tests start, it is that command: the guest has no others.
+//!
 //! What it reports goes to a serial line of its own, where the kernel writes nothing. Only a guest that has come to the end
 //! with everything well leaves by the code that means so.
 #![forbid(unsafe_code)]
 
+mod commands;
 mod features;
 mod machine;
 mod programs;
@@ -14,6 +17,9 @@ use std::io;
 use report::Report;
 
 fn main() -> io::Result<()> {
+    if let Some(command) = commands::asked() {
+        return command();
+    }
     machine::mount_what_the_kernel_offers()?;
     let report = Report::open()?;
     let done = work(&report);

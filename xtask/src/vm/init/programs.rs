@@ -11,8 +11,9 @@ use std::time::Instant;
 
 use crate::report::Report;
 
-/// Where a skipped test appends its line.
+/// Where a skipped test appends its line, and where one that needs a feature does.
 const SKIPPED: &str = "/tmp/skipped";
+const NEEDED: &str = "/tmp/needed";
 
 /// One program: a line of `/vm/programs`, with tabs between.
 struct Program<'a> {
@@ -46,12 +47,15 @@ fn run_one(report: &Report, program: &Program<'_>, limit: Duration) -> io::Resul
     report.line(format_args!("begin {}", program.name))?;
     let begin = Instant::now();
     fs::write(SKIPPED, "")?;
+    fs::write(NEEDED, "")?;
     let (output, input) = io::pipe()?;
     let mut command = Command::new(program.path);
     command
         .arg("--test-threads=2")
         .current_dir(program.folder)
+        .env("PATH", "/bin")
         .env("MMARINUS_SKIPPED", SKIPPED)
+        .env("MMARINUS_NEEDED", NEEDED)
         .env("PROPTEST_CASES", "32")
         .stdin(Stdio::null())
         .stdout(input.try_clone()?)
@@ -83,9 +87,11 @@ fn run_one(report: &Report, program: &Program<'_>, limit: Duration) -> io::Resul
         end_stragglers(&child);
         (status, ended)
     });
-    for line in fs::read_to_string(SKIPPED)?.lines() {
-        let (_, what) = line.split_once('\t').ok_or(io::ErrorKind::InvalidData)?;
-        report.line(format_args!("skip {what}"))?;
+    for (word, file) in [("skip", SKIPPED), ("need", NEEDED)] {
+        for line in fs::read_to_string(file)?.lines() {
+            let (_, what) = line.split_once('\t').ok_or(io::ErrorKind::InvalidData)?;
+            report.line(format_args!("{word} {what}"))?;
+        }
     }
     report.line(format_args!(
         "end {} {} {status}",
