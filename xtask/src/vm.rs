@@ -18,14 +18,14 @@ use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use guest::{GUESTS, Guest};
 use kernel::{Kernel, Kernels, Wanted};
 use outcome::{Came, Outcome};
 use programs::Programs;
-use qemu::{Qemu, Run};
+use qemu::{End, Qemu, Run};
 use table::Column;
 
 /// The architecture whose kernels run, and the one that would too.
@@ -94,7 +94,7 @@ pub(crate) fn run(sh: &Shell, options: &Options) -> Result<bool> {
         ));
     }
     match Machine::new(sh, &folder, options) {
-        Ok(machine) => machine.run_all(&wanted(options), until, &mut done)?,
+        Ok(machine) => machine.run_all(&wanted(options), until, &mut done),
         Err(error) => {
             for kernel in wanted(options) {
                 done.not_run
@@ -161,7 +161,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    fn run_all(&self, kernels: &[Wanted], until: Option<Instant>, done: &mut Done) -> Result<()> {
+    fn run_all(&self, kernels: &[Wanted], until: Option<Instant>, done: &mut Done) {
         let mut found = Vec::new();
         let mut shelf = Kernels::new(self.sh, self.folder);
         for wanted in kernels {
@@ -189,14 +189,17 @@ impl<'a> Machine<'a> {
                     println!("{remark}");
                 }
                 let begin = Instant::now();
-                let outcome = self.run_one(guest, kernel, left)?;
+                let outcome = self.run_one(guest, kernel, left);
                 println!("=== {name}: {:.1} s ===", begin.elapsed().as_secs_f32());
-                done.ran.push((name, outcome));
+                match outcome {
+                    Ok(outcome) => done.ran.push((name, outcome)),
+                    Err(error) => done.not_run.push((name, format!("{error:#}"))),
+                }
             }
         }
-        Ok(())
     }
 
+    /// Runs one guest; fails if it cannot be made, or was cut off before it could tell anything.
     fn run_one(&self, guest: &Guest, kernel: &Kernel, limit: Duration) -> Result<Outcome> {
         let file = |what: &str| -> PathBuf {
             self.folder
@@ -220,6 +223,11 @@ impl<'a> Machine<'a> {
             outcome.read_line(line);
         })?;
         self.sh.remove_path(&archive)?;
+        // It did not hang for as long as a guest may: there was less time left.
+        ensure!(
+            end != End::Cut || limit == LIMIT || outcome.has_failed(),
+            "the time for all guests was over before it came to its end"
+        );
         let names: Vec<&str> = self
             .programs
             .tests

@@ -51,7 +51,7 @@ pub(super) const DISK: u64 = 192;
 const COMMANDS: [&str; 2] = ["sleep", "true"];
 
 /// How long one program may run in a guest, in seconds. An emulated CPU is slow, and the machine may be busy.
-const LIMIT: u64 = 300;
+const LIMIT: u64 = 150;
 
 impl Guest {
     /// The features, each with `yes` if it must be there, `no` if it must not.

@@ -160,8 +160,16 @@ impl Outcome {
                 self.trouble.retain(|trouble| trouble != how)
             }
             End::Not(how) => self.trouble.push(how.clone()),
+            End::Cut => self
+                .trouble
+                .push("it hung until its time was over".to_owned()),
             End::Well => {}
         }
+    }
+
+    /// Whether something has failed so far, in a guest that has not ended.
+    pub(super) fn has_failed(&self) -> bool {
+        !self.trouble.is_empty() || self.counts().failed > 0
     }
 
     /// Whether the guest and all that ran in it did well.
@@ -348,6 +356,7 @@ mod tests {
     #[test]
     fn every_bad_end_is_a_failure() {
         assert!(!read(GOOD, End::Not("it hung".to_owned())).is_good());
+        assert!(!read(GOOD, End::Cut).is_good());
         for (good, bad) in [
             ("code 0", "signal 11"),
             ("code 0", "killed after its time was over"),

@@ -35,6 +35,8 @@ pub(super) struct Qemu {
 pub(super) enum End {
     /// The guest said that all was well.
     Well,
+    /// Its time was over.
+    Cut,
     /// Anything else, in words.
     Not(String),
 }
@@ -186,11 +188,7 @@ fn finish(qemu: &mut Child, in_time: bool) -> Result<End> {
         qemu.kill()?;
     }
     let status = qemu.wait()?;
-    Ok(if in_time {
-        read(status)
-    } else {
-        End::Not("it hung until its time was over".to_owned())
-    })
+    Ok(if in_time { read(status) } else { End::Cut })
 }
 
 fn read(status: ExitStatus) -> End {
