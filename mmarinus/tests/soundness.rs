@@ -1,7 +1,7 @@
 //! What broke other libraries of this sort, class by class: safe programs that must not fault, corrupt or leak.
 //!
-//! The programs are safe code. What has no safe form, such as seccomp or the end of the main thread, stands in `it/raw.rs`. What a
-//! signal could end runs in a child process. What must not compile is in `ui`.
+//! The programs are safe code. What has no safe form, such as seccomp or the end of the main thread, stands in `it/raw.rs`.
+//! What a signal could end runs in a child process. What must not compile is in `ui`.
 
 #[path = "../../testing/mod.rs"]
 mod testing;

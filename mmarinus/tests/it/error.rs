@@ -167,11 +167,28 @@ fn debug_says_it_too() {
 
 #[test]
 fn errors_go_anywhere() {
-    fn assert_error<T: core::error::Error + Send + Sync + 'static>() {}
-    assert_error::<Error>();
-    assert_error::<Error<Map<perms::Read>>>();
-    assert_error::<Error<Map<perms::ReadWrite, Shared, mmarinus::backing::File>>>();
-    assert_error::<Fault>();
+    fn assert_error<T: core::error::Error + Send + Sync + 'static>(error: T, words: &str) {
+        // As a trait object it goes to other threads and into other errors.
+        let error: Box<dyn core::error::Error + Send + Sync> = Box::new(error);
+        let text = std::thread::spawn(move || error.to_string())
+            .join()
+            .unwrap();
+        assert!(text.contains(words), "{text}");
+    }
+    let file = disk_file(page());
+    assert_error(
+        Map::bytes(1)
+            .at(0)
+            .anonymously()
+            .with(perms::Read)
+            .unwrap_err(),
+        "page 0",
+    );
+    assert_error(anonymous(page()).split(1).unwrap_err(), "page_size()");
+    assert_error(shared(page()).split(1).unwrap_err(), "page_size()");
+    let map = Map::bytes(1).from(&file, 0).with(perms::Read).unwrap();
+    assert_error(map.read_at(5, &mut [0]).unwrap_err(), "lie in the map");
+    assert_error(map.split(1).unwrap_err(), "page_size()");
 }
 
 #[test]
