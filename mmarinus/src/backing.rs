@@ -118,6 +118,28 @@ pub unsafe trait Unsliced<K: Kind>: Backing<K> {}
 )]
 pub trait Written<K: Kind>: Backing<K> {}
 
+/// The kernel makes new pages when a map of it grows: private anonymous memory, and files, whose copies are checked.
+///
+/// # Safety
+///
+/// For whoever implements it: new pages behind such a map are all that the other traits say of the pair.
+/// `GROWS_FROM_NOTHING` is true only for private anonymous memory.
+#[diagnostic::on_unimplemented(
+    message = "a `{K}` map of `{Self}` does not change its length",
+    note = "what stands behind it keeps its size, and touching pages past that is SIGBUS; map the larger object anew"
+)]
+pub unsafe trait Resizable<K: Kind>: Backing<K> {
+    /// Whether an empty map can grow, of which nothing is left but its type.
+    const GROWS_FROM_NOTHING: bool;
+}
+
+/// What stands behind the map is a file, to which its pages can be written back.
+#[diagnostic::on_unimplemented(
+    message = "nothing can be written back from a `{K}` map of `{Self}`",
+    note = "only shared maps of files are: writing back memory of no file, or private memory, makes nothing durable"
+)]
+pub trait Syncable<K: Kind>: Backing<K> {}
+
 impl<K: Kind> Backing<K> for Anonymous {}
 impl<K: Kind> Backing<K> for File {}
 impl<K: Kind> Backing<K> for Device {}
@@ -171,6 +193,24 @@ unsafe impl<K: Kind> Unsliced<K> for Present {}
 // SAFETY: not `NoRace`, for either kind.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Unsliced<K> for Exposed {}
+
+// SAFETY: the kernel gives new zeroed pages, which are this map's alone.
+#[diagnostic::do_not_recommend]
+unsafe impl Resizable<Private> for Anonymous {
+    const GROWS_FROM_NOTHING: bool = true;
+}
+// SAFETY: of a file nothing is said that more of it could make untrue.
+#[diagnostic::do_not_recommend]
+unsafe impl<K: Kind> Resizable<K> for File {
+    const GROWS_FROM_NOTHING: bool = false;
+}
+
+#[diagnostic::do_not_recommend]
+impl Syncable<Shared> for File {}
+#[diagnostic::do_not_recommend]
+impl Syncable<Shared> for Stable {}
+#[diagnostic::do_not_recommend]
+impl Syncable<Shared> for Present {}
 
 impl<K: Kind> Written<K> for Anonymous {}
 impl<K: Kind> Written<K> for File {}

@@ -78,6 +78,12 @@ impl<P, K: Kind, B: Backing<K>> Map<P, K, B> {
         &self.region
     }
 
+    /// The owner of the pages, borrowed mutably as the map is.
+    #[inline]
+    pub(crate) fn region_mut(&mut self) -> &mut Region {
+        &mut self.region
+    }
+
     /// The length in bytes, as it was asked for.
     #[inline]
     #[must_use]
@@ -144,6 +150,12 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     #[must_use]
     pub fn permissions(&self) -> ProtFlags {
         self.perms.flags()
+    }
+
+    /// The permissions.
+    #[inline]
+    pub(crate) fn perms(&self) -> P {
+        self.perms
     }
 
     /// All of the map as a view.

@@ -91,6 +91,15 @@ impl<P, K: Kind> Map<P, K, Device> {
     }
 }
 
+impl<P, K: Kind> Map<P, K, Stable> {
+    /// Takes the promise of [`assume_stable`](Self::assume_stable) back: others may write and truncate the file again.
+    #[inline]
+    pub fn unstable(self) -> Map<P, K, File> {
+        // SAFETY: of `File` nothing is said that could be untrue.
+        unsafe { self.rebacked() }
+    }
+}
+
 impl<P, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Says that from now on others write the pages: a guest, a device, or the kernel for it. One way; slices become atomics and
     /// copies, rung 2 of [the ladder](crate#the-ladder).

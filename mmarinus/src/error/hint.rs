@@ -22,6 +22,17 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "the address and the offset in the file must agree modulo the page size, since pages are mapped whole; \
                  move one of them, or let the kernel choose with `.anywhere()` or `.near(address)`"
         }
+        Reason::MisplacedMove => {
+            "pages are moved whole, so the new address must agree with the old one modulo the page size"
+        }
+        Reason::NothingToGrow => "an empty map of a file has no file any more; map the file anew",
+        Reason::NotWholePages => {
+            "this changes whole pages, so the range must start and end where pages do, or where the map does; round it"
+        }
+        Reason::NotNeighbours => {
+            "the second map must start right where the first one ends, at a page of the same size, and atomics of both must have \
+             the same size"
+        }
         Reason::OtherHead => {
             "pages are replaced whole, so the new first byte must lie as far into its page as the old one; give an offset that \
                  agrees with the address modulo the page size (0 for anonymous memory)"
@@ -150,6 +161,43 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "bringing in pages that may only be written needs Linux 5.14; ask for perms::ReadWrite, or leave out `.populate()`"
         }
         (O::Populate, Errno::NOMEM) => "memory ran out; ask for fewer bytes",
+        (O::Resize, Errno::AGAIN) => {
+            "the map is locked, and would pass RLIMIT_MEMLOCK; raise the limit (ulimit -l), or unlock it"
+        }
+        (O::Resize | O::Move | O::Take | O::Duplicate, Errno::FAULT) => {
+            "the kernel holds this map as several mappings, since parts of it were locked, advised or joined, and works on one only; \
+             split it where they meet"
+        }
+        (O::Resize | O::Move | O::Take | O::Duplicate, Errno::NOMEM) => {
+            "no room: what follows the map is taken (if it is to stay where it is), or the address space, RLIMIT_AS, the commit limit \
+             (vm.overcommit_memory) or vm.max_map_count is used up"
+        }
+        (O::Move, Errno::EXIST) => "something is mapped there; choose another address",
+        (O::Take, Errno::INVAL) => "emptying pages of files by moving them needs Linux 5.13",
+        (O::Duplicate, Errno::INVAL) => {
+            "the driver behind this map does not let it be mapped twice so; map the descriptor again"
+        }
+        (O::Resize | O::Move | O::Take | O::Duplicate, Errno::PERM) => {
+            "a part is sealed by mseal, and sealed pages stay"
+        }
+        (O::Mseal, Errno::NOSYS) => "mseal needs Linux 6.10 and a 64-bit kernel",
+        (O::Madvise, Errno::AGAIN | Errno::NOMEM) => {
+            "advice for a part makes a mapping of its own, and there are vm.max_map_count of them; or memory ran out"
+        }
+        (O::Madvise, Errno::INVAL) => {
+            "this kernel, or these pages (of a device, of a secret, locked, or without permission to read and write), do not know \
+             the advice; each constant of Advice says since when it exists"
+        }
+        (O::Madvise, Errno::FAULT) => {
+            "some page could not be brought in: the file ends before the map does, or its storage failed"
+        }
+        (O::Mlock, Errno::NOMEM | Errno::PERM) => {
+            "locked memory would pass RLIMIT_MEMLOCK (ulimit -l), or a page could not be brought in: past the end of a file, or \
+             without permission to read or write it"
+        }
+        (O::Mlock, Errno::AGAIN) => "some pages could not be brought in now; try again",
+        (O::Msync, Errno::BUSY) => "pages that are locked are not invalidated; unlock them first",
+        (O::Msync, Errno::IO) => "the storage failed, and what was written may be lost",
         (O::Open, Errno::ACCESS) => {
             "this user may not open the file; check its mode and those of the directories above it"
         }

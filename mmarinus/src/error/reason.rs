@@ -13,6 +13,16 @@ pub(crate) enum Operation {
     Munmap,
     Mprotect,
     Mremap,
+    Resize,
+    Move,
+    Take,
+    Duplicate,
+    Join,
+    Mseal,
+    Madvise,
+    Mlock,
+    Munlock,
+    Msync,
     Populate,
     #[cfg_attr(
         not(feature = "std"),
@@ -36,7 +46,13 @@ impl Operation {
             Self::Look | Self::Mmap => "mmap",
             Self::Munmap => "munmap",
             Self::Mprotect => "mprotect",
-            Self::Mremap => "mremap",
+            Self::Mremap | Self::Resize | Self::Move | Self::Take | Self::Duplicate => "mremap",
+            Self::Join => "join",
+            Self::Mseal => "mseal",
+            Self::Madvise => "madvise",
+            Self::Mlock => "mlock",
+            Self::Munlock => "munlock",
+            Self::Msync => "msync",
             Self::Populate => "madvise",
             Self::Open => "open",
             Self::Fstat => "fstat",
@@ -59,7 +75,15 @@ impl Operation {
     ) -> fmt::Result {
         match self {
             Self::Look => f.write_str("mapping this descriptor (mmap)"),
-            Self::Mmap | Self::Mremap | Self::Munmap | Self::Mprotect => {
+            Self::Mmap
+            | Self::Mremap
+            | Self::Munmap
+            | Self::Mprotect
+            | Self::Mseal
+            | Self::Madvise
+            | Self::Mlock
+            | Self::Munlock
+            | Self::Msync => {
                 write!(f, "{} of {a} bytes", self.name())?;
                 if b == 0 {
                     Ok(())
@@ -68,6 +92,11 @@ impl Operation {
                 }
             }
             Self::Populate => write!(f, "populating {a} bytes at {b:#x} (madvise)"),
+            Self::Resize => write!(f, "resizing the map at {b:#x} to {a} bytes (mremap)"),
+            Self::Move => write!(f, "moving {a} bytes to {b:#x} (mremap)"),
+            Self::Take => write!(f, "taking {a} bytes from {b:#x} (mremap)"),
+            Self::Duplicate => write!(f, "mapping the {a} bytes at {b:#x} a second time (mremap)"),
+            Self::Join => write!(f, "joining a map that ends at {a:#x} with one at {b:#x}"),
             Self::Split => write!(f, "split at byte {a} of a map at {b:#x}"),
             Self::View => write!(f, "the range of bytes {a}..{b}"),
             Self::Atomics => match reason {
@@ -97,6 +126,14 @@ pub(crate) enum Reason {
     OffsetTooFar,
     /// Address and offset do not agree modulo the page size.
     Misplaced,
+    /// A map cannot start there: its first byte would lie elsewhere in its page.
+    MisplacedMove,
+    /// An empty map of something that has no more pages to give.
+    NothingToGrow,
+    /// What is to be changed does not start and end where pages do.
+    NotWholePages,
+    /// Two maps that do not make one.
+    NotNeighbours,
     /// The source would start at another place in its first page than the map it replaces.
     OtherHead,
     /// A fixed placement at address 0, or so low that the first page would be there.

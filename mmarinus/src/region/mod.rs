@@ -1,20 +1,24 @@
-//! The one owner of mapped pages: pointer, length, page size. It alone unmaps, and it makes every call that changes what is
-//! mapped.
+//! The one owner of mapped pages: pointer, length, page size. It alone unmaps; only this folder changes what is mapped.
 #![expect(
     unsafe_code,
     reason = "owns mapped pages, and is the only place that maps and unmaps them"
 )]
 
+mod moves;
+mod ranges;
+
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use mmarinus_sys::{self as sys, Advice, Errno, MapFlags, ProtFlags, RemapFlags};
+use mmarinus_sys::{self as sys, Advice, Errno, MapFlags, ProtFlags};
 use rustix::fd::BorrowedFd;
 
 use crate::extent::Extent;
 use crate::layout::Layout;
+
+pub(crate) use moves::Room;
 
 /// Mapped pages, and the bytes in them that were asked for.
 ///
@@ -24,6 +28,7 @@ use crate::layout::Layout;
 /// - If `len` is 0 the region owns nothing, and `ptr` is dangling.
 /// - Else the whole pages around `ptr .. ptr + len` are mapped, are at most `isize::MAX` bytes, do not contain address 0, and are
 ///   owned: nobody but this region unmaps, moves or reprotects them.
+/// - `whole` is only true if the kernel holds the pages as one mapping, or as part of one.
 /// - `width` is 0, or the size in bytes of the only atomics that were made of the bytes through a shared reference.
 #[derive(Debug)]
 pub(crate) struct Region {
@@ -31,12 +36,13 @@ pub(crate) struct Region {
     len: usize,
     page_shift: u8,
     width: AtomicU8,
+    whole: AtomicBool,
 }
 
 // SAFETY: pages belong to the process, not to a thread; any thread may unmap them.
 unsafe impl Send for Region {}
 
-// SAFETY: through a shared reference only `width` changes, which is atomic.
+// SAFETY: through a shared reference only `width` and `whole` change, which are atomic.
 unsafe impl Sync for Region {}
 
 /// Where the pages of a new map come from: nowhere, or the file at an offset that is a multiple of the page size.
@@ -53,6 +59,7 @@ impl Region {
             len: 0,
             page_shift,
             width: AtomicU8::new(0),
+            whole: AtomicBool::new(true),
         }
     }
 
@@ -160,6 +167,7 @@ impl Region {
             len: layout.size(),
             page_shift: layout.page_shift(),
             width: AtomicU8::new(0),
+            whole: AtomicBool::new(true),
         })
     }
 
@@ -173,6 +181,22 @@ impl Region {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// A region of pages that something else owned.
+    ///
+    /// # Safety
+    ///
+    /// The invariants of a region hold; but nothing is assumed of how many mappings the kernel holds the pages as.
+    #[inline]
+    pub(crate) unsafe fn from_raw(ptr: NonNull<u8>, len: usize, page_shift: u8) -> Self {
+        Self {
+            ptr,
+            len,
+            page_shift,
+            width: AtomicU8::new(0),
+            whole: AtomicBool::new(false),
+        }
     }
 
     /// The page size in bytes.
@@ -231,6 +255,18 @@ impl Region {
         }
     }
 
+    /// Whether the kernel surely holds the pages as one mapping, or as part of one.
+    #[inline]
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that the kernel may hold the pages as several mappings.
+    #[inline]
+    pub(crate) fn in_pieces(&self) {
+        self.whole.store(false, Ordering::Relaxed);
+    }
+
     /// Cuts the region in two, `offset` bytes after the first asked byte, or gives it back if no page starts there.
     #[inline]
     pub(crate) fn split(self, offset: usize) -> Result<(Self, Self), Self> {
@@ -240,6 +276,7 @@ impl Region {
         }
         let whole = ManuallyDrop::new(self);
         let width = whole.width.load(Ordering::Relaxed);
+        let is_whole = whole.is_whole();
         // SAFETY: `offset` is at most `len`, so the pointer stays inside the asked bytes or one past them.
         let second = unsafe { whole.ptr.add(offset) };
         // Both keep the invariants: the cut is at a page's start, so each page belongs to one of them, and `whole` is not
@@ -249,6 +286,7 @@ impl Region {
             len,
             page_shift: whole.page_shift,
             width: AtomicU8::new(width),
+            whole: AtomicBool::new(is_whole),
         };
         Ok((part(whole.ptr, offset), part(second, whole.len - offset)))
     }
@@ -308,41 +346,6 @@ impl Region {
                 .map_err(|stop| stop.errno)?;
         }
         Ok(())
-    }
-
-    /// Moves the pages of `new` to where those of `old` are, which are gone then.
-    ///
-    /// After an error the pages of `old` may be mapped or not; so they are forgotten, since another thread may own the range by
-    /// now. The pages of `new` are unmapped.
-    ///
-    /// Both have the same head, length and page size, and are not empty; else the answer is `EINVAL` and `old` is dropped.
-    pub(crate) fn replace(old: Self, new: Self) -> Result<Self, Errno> {
-        let ((from, len), (to, old_len)) = (new.raw_pages(), old.raw_pages());
-        if old.head() != new.head()
-            || len != old_len
-            || len == 0
-            || old.page_shift != new.page_shift
-        {
-            return Err(Errno::INVAL);
-        }
-        let old = ManuallyDrop::new(old);
-        // What was in the old pages is given back now: should the move fail before it unmaps them, they stay for ever.
-        // SAFETY: the pages are owned by `old`, which came by value: nobody borrows from them, and nobody reads them again.
-        // A refusal, as for locked pages, changes nothing.
-        let _ = unsafe { sys::madvise(to, len, Advice::DONTNEED) };
-        // SAFETY:
-        // - The source is owned by `new`, which came by value: nobody borrows from it.
-        // - The target is owned by `old`, which came by value as well, and is never unmapped by it again.
-        let start = unsafe { sys::mremap_fixed(from, len, len, RemapFlags::MAYMOVE, to) }?;
-        let new = ManuallyDrop::new(new);
-        // SAFETY: the head is less than a page, and the pages are now mapped at `start`.
-        let ptr = unsafe { start.cast::<u8>().add(old.head()) };
-        Ok(Self {
-            ptr,
-            len: new.len,
-            page_shift: new.page_shift,
-            width: AtomicU8::new(0),
-        })
     }
 
     /// Unmaps the pages, or gives the region back with the reason why the kernel keeps them.

@@ -1,0 +1,48 @@
+//! Mapping the pages of a shared map a second time.
+#![expect(unsafe_code, reason = "says what the pages of the second map are")]
+
+use crate::backing::Unsliced;
+use crate::error::{Cause, Error, Operation};
+use crate::kind::Shared;
+use crate::map::Map;
+use crate::perms::Permissions;
+
+impl<P: Permissions, B: Unsliced<Shared>> Map<P, Shared, B> {
+    /// Maps the same pages once more, elsewhere, with the same permissions: `mremap` with an old size of 0.
+    ///
+    /// What is written to one is seen in the other. Only maps without slices can be duplicated, and only shared ones have
+    /// something to share.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{Map, Shared, perms};
+    ///
+    /// let map = Map::bytes(4096).anywhere().anonymously().with_kind(Shared).with(perms::ReadWrite)?;
+    /// let twin = map.duplicate()?;
+    /// map.view(..)?.write_at(0, b"hello")?;
+    /// let mut bytes = [0; 5];
+    /// twin.read_at(0, &mut bytes)?;
+    /// assert_eq!(&bytes, b"hello");
+    /// # Ok::<(), mmarinus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - `EFAULT`: the kernel holds the map as several mappings, since parts of it were locked, advised or joined.
+    /// - `EINVAL`: the driver of a device does not allow it.
+    /// - `ENOMEM`: no room, or `vm.max_map_count`.
+    ///
+    /// # References
+    ///
+    /// [mremap(2)](https://man7.org/linux/man-pages/man2/mremap.2.html)
+    pub fn duplicate(&self) -> Result<Self, Error> {
+        let (address, len) = self.pages();
+        let region = self
+            .region()
+            .duplicate()
+            .map_err(|errno| Cause::kernel(Operation::Duplicate, errno, [len, address]))?;
+        // SAFETY: these are the same pages of the same object, with the same permissions; no slice of them exists (`Unsliced`).
+        Ok(unsafe { Self::from_region(self.perms(), region) })
+    }
+}

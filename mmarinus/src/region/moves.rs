@@ -1,0 +1,240 @@
+//! Moving pages: over others, to another address, into another length, out of a region and together. All by `mremap`.
+#![expect(unsafe_code, reason = "moves mapped pages")]
+
+use core::mem::ManuallyDrop;
+use core::ops::Range;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use mmarinus_sys::{self as sys, Advice, Errno, MapFlags, ProtFlags, RemapFlags};
+
+use super::Region;
+use crate::layout::Layout;
+
+/// Where pages may go that have no room behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Nowhere: the region stays where it is.
+    Here,
+    /// Anywhere.
+    Anywhere,
+}
+
+impl Region {
+    /// A region at a new place, of the same page size as `like`.
+    ///
+    /// # Safety
+    ///
+    /// The whole pages around the bytes are mapped, as one mapping, and nobody else owns them.
+    #[inline]
+    unsafe fn at(ptr: NonNull<u8>, len: usize, like: &Self) -> Self {
+        Self {
+            ptr,
+            len,
+            page_shift: like.page_shift,
+            width: AtomicU8::new(0),
+            whole: AtomicBool::new(true),
+        }
+    }
+
+    /// Moves the pages of `new` to where those of `old` are, which are gone then.
+    ///
+    /// After an error the pages of `old` may be mapped or not; so they are forgotten, since another thread may own the range by
+    /// now. The pages of `new` are unmapped.
+    ///
+    /// Both have the same head, length and page size, and are not empty; else the answer is `EINVAL` and `old` is dropped.
+    pub(crate) fn replace(old: Self, new: Self) -> Result<Self, Errno> {
+        let ((from, len), (to, old_len)) = (new.raw_pages(), old.raw_pages());
+        if old.head() != new.head()
+            || len != old_len
+            || len == 0
+            || old.page_shift != new.page_shift
+        {
+            return Err(Errno::INVAL);
+        }
+        let old = ManuallyDrop::new(old);
+        // What was in the old pages is given back now: should the move fail before it unmaps them, they stay for ever.
+        // SAFETY: the pages are owned by `old`, which came by value: nobody borrows from them, and nobody reads them again.
+        // A refusal, as for locked pages, changes nothing.
+        let _ = unsafe { sys::madvise(to, len, Advice::DONTNEED) };
+        // SAFETY:
+        // - The source is owned by `new`, which came by value: nobody borrows from it.
+        // - The target is owned by `old`, which came by value as well, and is never unmapped by it again.
+        let start = unsafe { sys::mremap_fixed(from, len, len, RemapFlags::MAYMOVE, to) }?;
+        let new = ManuallyDrop::new(new);
+        // SAFETY: the head is less than a page, and the pages are now mapped at `start`.
+        let ptr = unsafe { start.cast::<u8>().add(old.head()) };
+        // SAFETY: they were all the pages of `new`, which is not dropped.
+        Ok(unsafe { Self::at(ptr, new.len, &new) })
+    }
+
+    /// Unmaps the pages, or gives the region back with the reason why the kernel keeps them.
+    pub(crate) fn emptied(self) -> Result<Self, (Self, Errno)> {
+        let page_shift = self.page_shift;
+        self.unmap().map(|()| Self::empty(page_shift))
+    }
+
+    /// Grows or shrinks to another length at the same head. A failure changes nothing. Neither is empty.
+    pub(crate) fn resize(self, layout: Layout, room: Room) -> Result<Self, (Self, Errno)> {
+        debug_assert_eq!(layout.head(), self.head());
+        let (start, len) = self.raw_pages();
+        let flags = match room {
+            Room::Here => RemapFlags::empty(),
+            Room::Anywhere => RemapFlags::MAYMOVE,
+        };
+        let mut old = ManuallyDrop::new(self);
+        let start = if layout.len() == len {
+            old.ptr
+        } else {
+            // SAFETY: the pages are owned by `old`, which came by value: nobody borrows from them.
+            match unsafe { sys::mremap(start, len, layout.len(), flags) } {
+                // SAFETY: the head is less than a page, and the pages are now mapped at `start`.
+                Ok(start) => unsafe { start.cast::<u8>().add(layout.head()) },
+                Err(errno) => return Err((ManuallyDrop::into_inner(old), errno)),
+            }
+        };
+        // The invariants hold again: these are all the pages, wherever they are now.
+        old.ptr = start;
+        old.len = layout.size();
+        Ok(ManuallyDrop::into_inner(old))
+    }
+
+    /// Moves the pages to a free place whose first whole page starts at `address`. A failure leaves them where they are.
+    pub(crate) fn move_to(self, address: usize) -> Result<Self, (Self, Errno)> {
+        let Some(layout) = Layout::new(self.head(), self.len, self.page_shift) else {
+            return Ok(self); // It has no pages.
+        };
+        // Since Linux 6.17 a move of several mappings can stop half way.
+        if !self.is_whole() {
+            return Err((self, Errno::FAULT));
+        }
+        let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
+        let reservation = match Self::map(layout, address, ProtFlags::empty(), nothing, None) {
+            Ok(reservation) if reservation.pages().0 == address => ManuallyDrop::new(reservation),
+            Ok(_) => return Err((self, Errno::EXIST)),
+            Err(errno) => return Err((self, errno)),
+        };
+        let ((from, len), (to, _)) = (self.raw_pages(), reservation.raw_pages());
+        // SAFETY:
+        // - The source is owned by `self`, which came by value: nobody borrows from it.
+        // - The target is owned by the reservation, which is never dropped: after a failure it may be gone.
+        match unsafe { sys::mremap_fixed(from, len, len, RemapFlags::MAYMOVE, to) } {
+            Err(errno) => Err((self, errno)),
+            Ok(start) => {
+                let mut old = ManuallyDrop::new(self);
+                // SAFETY: the head is less than a page, and the pages are now mapped at `start`.
+                old.ptr = unsafe { start.cast::<u8>().add(layout.head()) };
+                Ok(ManuallyDrop::into_inner(old))
+            }
+        }
+    }
+
+    /// Moves pages out, the bytes of `range`, and leaves empty ones in their place: `MREMAP_DONTUNMAP`. A failure changes
+    /// nothing.
+    ///
+    /// The range lies in the region, is not empty, and starts and ends where pages do, or where the region does.
+    pub(crate) fn take(&mut self, range: Range<usize>) -> Result<Self, Errno> {
+        if !self.is_whole() {
+            return Err(Errno::FAULT);
+        }
+        let part = self.part(range.clone());
+        let (start, len) = part.raw_pages();
+        let flags = RemapFlags::MAYMOVE.union(RemapFlags::DONTUNMAP);
+        // SAFETY: the pages are owned, and the region is borrowed mutably: nobody else borrows from them.
+        let start = unsafe { sys::mremap(start, len, len, flags) }?;
+        if range != (0..self.len) {
+            self.in_pieces();
+        }
+        // SAFETY: the head is less than a page, and the pages are now mapped at `start`.
+        let ptr = unsafe { start.cast::<u8>().add(part.head()) };
+        // SAFETY: the kernel has just made this mapping of the part's pages, and nobody else knows it.
+        Ok(unsafe { Self::at(ptr, part.len, self) })
+    }
+
+    /// Bytes of the region as one of their own, which is never dropped.
+    fn part(&self, range: Range<usize>) -> ManuallyDrop<Self> {
+        let ptr = self.ptr.as_ptr().wrapping_add(range.start);
+        ManuallyDrop::new(Self {
+            ptr: NonNull::new(ptr).unwrap_or(self.ptr),
+            len: range.len(),
+            page_shift: self.page_shift,
+            width: AtomicU8::new(0),
+            whole: AtomicBool::new(true),
+        })
+    }
+
+    /// Maps the same pages of a shared object once more, elsewhere: `mremap` with an old size of 0.
+    pub(crate) fn duplicate(&self) -> Result<Self, Errno> {
+        let (start, len) = self.raw_pages();
+        if len == 0 {
+            return Ok(Self::empty(self.page_shift));
+        }
+        // The kernel maps what follows the first page in its object, which is the same only within one mapping.
+        if !self.is_whole() {
+            return Err(Errno::FAULT);
+        }
+        // SAFETY: the pages are owned, and stay. That they are then at two addresses is the caller's to know.
+        let start = unsafe { sys::mremap(start, 0, len, RemapFlags::MAYMOVE) }?;
+        // SAFETY: the head is less than a page, and the pages are now mapped at `start` as well.
+        let ptr = unsafe { start.cast::<u8>().add(self.head()) };
+        // SAFETY: the kernel has just made this mapping, and nobody else knows it.
+        let second = unsafe { Self::at(ptr, self.len, self) };
+        second
+            .width
+            .store(self.width.load(Ordering::Relaxed), Ordering::Relaxed);
+        Ok(second)
+    }
+
+    /// Makes one region of two, if the second starts right where the first ends, in pages and in bytes, and both fit together.
+    pub(crate) fn join(self, second: Self) -> Result<Self, (Self, Self)> {
+        let len = self
+            .len
+            .checked_add(second.len)
+            .filter(|&len| len <= isize::MAX as usize);
+        let widths = [&self, &second].map(|region| region.width.load(Ordering::Relaxed));
+        let fits = self.page_shift == second.page_shift
+            && (widths[0] == widths[1] || widths.contains(&0))
+            && self.ptr.addr().get().wrapping_add(self.len) == second.ptr.addr().get()
+            && second.head() == 0;
+        match len.filter(|_| fits) {
+            None => Err((self, second)),
+            Some(_) if second.len == 0 => Ok(self),
+            Some(_) if self.len == 0 => Ok(second),
+            Some(len) => {
+                let (first, _) = (ManuallyDrop::new(self), ManuallyDrop::new(second));
+                Ok(Self {
+                    ptr: as_one(first.ptr),
+                    len,
+                    page_shift: first.page_shift,
+                    width: AtomicU8::new(widths[0].max(widths[1])),
+                    whole: AtomicBool::new(false),
+                })
+            }
+        }
+    }
+}
+
+/// The same address as a pointer to all that is mapped from there on: the halves' own pointers end where the halves do.
+#[inline]
+fn as_one(ptr: NonNull<u8>) -> NonNull<u8> {
+    #[allow(unused_mut, reason = "changed by the assembly, where there is some")]
+    let mut whole = ptr.as_ptr();
+    #[cfg(all(
+        not(miri),
+        any(
+            target_arch = "aarch64",
+            target_arch = "arm",
+            target_arch = "loongarch64",
+            target_arch = "riscv32",
+            target_arch = "riscv64",
+            target_arch = "x86",
+            target_arch = "x86_64"
+        )
+    ))]
+    // SAFETY: no instruction, so nothing is touched. For the compiler, whatever makes one object of what two calls mapped is done
+    // here.
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(reg) whole, options(nostack, preserves_flags));
+    }
+    NonNull::new(core::hint::black_box(whole)).unwrap_or(ptr)
+}

@@ -1,0 +1,105 @@
+//! Calls on part of a region: advice, locks, writing back. They round outward to whole pages, and never leave the region.
+#![expect(unsafe_code, reason = "makes system calls on mapped pages")]
+
+use core::ffi::c_void;
+use core::ops::Range;
+
+use mmarinus_sys::{self as sys, Advice, Errno, MlockFlags, MsyncFlags};
+
+use super::Region;
+
+impl Region {
+    /// The whole pages around bytes of the region. The range lies in the region.
+    ///
+    /// Since a range in the region ends at its last byte at the latest, its pages are the region's.
+    fn around(&self, range: Range<usize>) -> (*mut c_void, usize) {
+        debug_assert!(range.start <= range.end && range.end <= self.len);
+        if range.is_empty() {
+            return (self.as_ptr().cast(), 0);
+        }
+        let mask = self.page_size() - 1;
+        let address = self.as_ptr().addr();
+        let start = (address + range.start) & !mask;
+        let end = (address + range.end + mask) & !mask;
+        (self.as_ptr().with_addr(start).cast(), end - start)
+    }
+
+    /// Remembers that the kernel may split the mapping around a range.
+    fn cut_around(&self, range: &Range<usize>) {
+        if *range != (0..self.len) {
+            self.in_pieces();
+        }
+    }
+
+    /// Gives advice about the pages around a range.
+    ///
+    /// # Safety
+    ///
+    /// The advice changes no byte and takes no page away.
+    pub(crate) unsafe fn advise(&self, range: Range<usize>, advice: Advice) -> Result<(), Errno> {
+        let (start, len) = self.around(range.clone());
+        if len == 0 {
+            return Ok(());
+        }
+        if marks(advice) {
+            self.cut_around(&range);
+        }
+        // SAFETY: the pages are owned (invariant), and the caller vouches for the advice.
+        unsafe { sys::madvise(start, len, advice) }
+    }
+
+    /// Keeps the pages around a range in memory.
+    pub(crate) fn lock(&self, range: Range<usize>, flags: MlockFlags) -> Result<(), Errno> {
+        let (start, len) = self.around(range.clone());
+        if len == 0 {
+            return Ok(());
+        }
+        self.cut_around(&range);
+        // SAFETY: the pages are owned (invariant), and locking changes no byte.
+        unsafe { sys::mlock2(start, len, flags) }
+    }
+
+    /// Keeps the pages around a range no longer.
+    pub(crate) fn unlock(&self, range: Range<usize>) -> Result<(), Errno> {
+        let (start, len) = self.around(range.clone());
+        if len == 0 {
+            return Ok(());
+        }
+        self.cut_around(&range);
+        // SAFETY: the pages are owned (invariant), and unlocking changes no byte.
+        unsafe { sys::munlock(start, len) }
+    }
+
+    /// Writes the pages around a range back to their file.
+    pub(crate) fn sync(&self, range: Range<usize>, flags: MsyncFlags) -> Result<(), Errno> {
+        let (start, len) = self.around(range);
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the pages are owned (invariant), and writing them back changes no byte of the map.
+        unsafe { sys::msync(start, len, flags) }
+    }
+
+    /// Seals the pages: nobody unmaps, moves or reprotects them again.
+    pub(crate) fn seal(&self) -> Result<(), Errno> {
+        let (start, len) = self.raw_pages();
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the pages are owned (invariant), and the owner is never dropped.
+        unsafe { sys::mseal(start, len) }
+    }
+}
+
+/// Whether an advice marks the mapping, so that the kernel splits it around a range; others only act on pages.
+fn marks(advice: Advice) -> bool {
+    !matches!(
+        advice,
+        Advice::WILLNEED
+            | Advice::COLD
+            | Advice::PAGEOUT
+            | Advice::COLLAPSE
+            | Advice::POPULATE_READ
+            | Advice::POPULATE_WRITE
+    )
+}
