@@ -228,11 +228,9 @@ impl<'a> Machine<'a> {
             end != End::Cut || limit == LIMIT || outcome.has_failed(),
             "the time for all guests was over before it came to its end"
         );
-        let names: Vec<&str> = self
-            .programs
-            .tests
-            .iter()
-            .map(|program| &*program.name)
+        let programs = self.programs.tests.iter();
+        let names: Vec<(&str, &[String])> = programs
+            .map(|program| (&*program.name, &*program.tests))
             .collect();
         outcome.end(&end, &names);
         if !outcome.is_good() {

@@ -307,7 +307,8 @@ fn a_secret_is_shared_locked_and_out_of_reach() {
     };
     pages.set(0, 42);
     assert_eq!(pages.get(0), 42);
-    assert!(Vma::at(pages.addr()).unwrap().has("lo"));
+    let vma = Vma::at(pages.addr()).unwrap();
+    assert!(vma.has("lo"), "{vma:?}");
     let mut copy = 0_u8;
     let local = [IoVec::new((&raw mut copy).cast(), 1)];
     // SAFETY: the local range is `copy`, which nobody else uses.

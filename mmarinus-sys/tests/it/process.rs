@@ -201,7 +201,8 @@ fn release_killed() -> [Result<()>; 2] {
 
 #[test]
 fn a_dying_process_is_released() {
-    // It may be faster than the call, then there is nothing left.
+    // It may be faster than the call, then there is nothing left. Or it may be slower, and still be about to become another
+    // program: then it shares its memory with the test, which lives.
     for _ in 0..200 {
         let [dying, dead] = release_killed();
         if dead == Err(Errno::NOSYS) {
@@ -212,7 +213,7 @@ fn a_dying_process_is_released() {
             return;
         }
         assert!(
-            matches!(dying, Err(Errno::SRCH | Errno::AGAIN)),
+            matches!(dying, Err(Errno::SRCH | Errno::AGAIN | Errno::INVAL)),
             "{dying:?}"
         );
     }

@@ -98,6 +98,7 @@ impl Guest {
                 name,
                 folder,
                 bytes,
+                ..
             },
         ) in programs.tests.iter().enumerate()
         {

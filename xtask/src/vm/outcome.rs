@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::qemu::End;
 
+/// How many tests are named, but one, where many did not come to an end. libtest starts them in the order of their names.
+const SHOWN: usize = 5;
+
 /// What came of one guest.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
@@ -122,7 +125,9 @@ impl Outcome {
     }
 
     /// The guest has ended; these programs were to run in it.
-    pub(super) fn end(&mut self, end: &End, programs: &[&str]) {
+    ///
+    /// Each comes with the names of its tests.
+    pub(super) fn end(&mut self, end: &End, programs: &[(&str, &[String])]) {
         for (name, (found, wanted)) in &self.features {
             if found != wanted && wanted != "any" {
                 self.trouble.push(format!(
@@ -130,7 +135,7 @@ impl Outcome {
                 ));
             }
         }
-        for name in programs {
+        for (name, _) in programs {
             if !self.programs.iter().any(|program| program.name == *name) {
                 let trouble = Some("it did not even begin".to_owned());
                 self.programs.push(Program {
@@ -145,6 +150,8 @@ impl Outcome {
             if !program.ended {
                 program.end("no line that says so");
             }
+            let listed = programs.iter().find(|(name, _)| *name == program.name);
+            program.name_the_lost(listed.map_or(&[], |(_, tests)| tests));
         }
         if !self.done {
             self.trouble
@@ -255,6 +262,24 @@ impl Program {
         }
     }
 
+    /// Says which tests of the list did not come to an end.
+    fn name_the_lost(&mut self, listed: &[String]) {
+        let lost = listed.iter().filter(|name| !self.tests.contains_key(*name));
+        let lost: Vec<&str> = lost.map(String::as_str).collect();
+        if let [first, rest @ ..] = &lost[..] {
+            let more = if rest.len() > SHOWN { " and more" } else { "" };
+            let shown = rest
+                .iter()
+                .take(SHOWN)
+                .fold((*first).to_owned(), |shown, name| shown + ", " + name);
+            let trouble = self
+                .trouble
+                .take()
+                .unwrap_or_else(|| "it says too little".to_owned());
+            self.trouble = Some(format!("{trouble}; not {shown}{more}"));
+        }
+    }
+
     /// A program that is wrong as a whole counts as one more failure.
     pub(super) fn counts(&self) -> Counts {
         let mut counts = Counts::of(self.tests.values());
@@ -301,7 +326,7 @@ mod tests {
     fn read(text: &str, end: End) -> Outcome {
         let mut outcome = Outcome::default();
         text.lines().for_each(|line| outcome.read_line(line));
-        outcome.end(&end, &["a.rs"]);
+        outcome.end(&end, &[("a.rs", &["a", "b"].map(String::from))]);
         outcome
     }
 
@@ -374,6 +399,12 @@ mod tests {
             );
         }
         assert!(!read("", End::Well).is_good());
+        let lost = read(&GOOD.replace("| test a ... ok", "|"), End::Well);
+        let trouble = lost.programs[0].trouble.as_deref().unwrap_or_default();
+        assert_eq!(
+            trouble,
+            "it ended with code 0; 1 of 2 tests came to an end; not a"
+        );
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) struct Program {
     /// The folder of its package, in which cargo starts tests.
     pub(super) folder: PathBuf,
     pub(super) bytes: Vec<u8>,
+    /// The names of its tests; none if it cannot say, being no test or made for another machine.
+    pub(super) tests: Vec<String>,
 }
 
 /// What goes into guests of one architecture.
@@ -119,10 +121,26 @@ fn program(sh: &Shell, built: &str, message: &Value) -> Result<Program> {
         .quiet()
         .run()?;
     let bytes = sh.read_binary_file(&small)?;
+    let is_test = message["profile"]["test"] == true;
+    let tests = if is_test { list(sh, built) } else { Vec::new() };
     sh.remove_path(&small)?;
     Ok(Program {
         name,
         folder,
         bytes,
+        tests,
     })
+}
+
+/// Asks a test program for the names of its tests.
+fn list(sh: &Shell, built: &str) -> Vec<String> {
+    let listed = cmd!(sh, "{built} --list --format terse")
+        .quiet()
+        .ignore_stderr()
+        .read();
+    let listed = listed.unwrap_or_default();
+    let names = listed
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"));
+    names.map(String::from).collect()
 }

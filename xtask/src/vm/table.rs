@@ -158,7 +158,7 @@ mod tests {
             guest: need b\tmseal\nguest: end a.rs 3 code 0\nguest: done";
         let mut outcome = Outcome::default();
         text.lines().for_each(|line| outcome.read_line(line));
-        outcome.end(&End::Well, &["a.rs", "b.rs"]);
+        outcome.end(&End::Well, &[("a.rs", &[]), ("b.rs", &[])]);
         outcome
     }
 
