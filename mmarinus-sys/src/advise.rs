@@ -151,10 +151,12 @@ impl Advice {
 ///
 /// # Safety
 ///
-/// The range must be [owned](crate#safety), and for advice that changes bytes or makes touching them a fault (`DONTNEED`,
-/// `DONTNEED_LOCKED`, `FREE`, `REMOVE`, `HWPOISON`, `GUARD_INSTALL`, `GUARD_REMOVE`, any that this crate does not name)
-/// [unborrowed](crate#safety). After `FREE` the bytes may change until the page is written next. After `DONTFORK` and
-/// `WIPEONFORK` a forked child must not use what it held there.
+/// - The range must be [owned](crate#safety), and for advice that changes bytes or makes touching them a fault (`DONTNEED`,
+///   `DONTNEED_LOCKED`, `FREE`, `REMOVE`, `HWPOISON`, `GUARD_INSTALL`, `GUARD_REMOVE`, any that this crate does not name)
+///   [unborrowed](crate#safety).
+/// - `REMOVE` and `HWPOISON` reach every other map of the same pages: those must be unborrowed as well.
+/// - After `FREE` the bytes may change until the page is written next.
+/// - After `DONTFORK` and `WIPEONFORK` a forked child must not use what it held there.
 ///
 /// # References
 ///
@@ -174,7 +176,8 @@ pub unsafe fn madvise(addr: *mut c_void, len: usize, advice: Advice) -> Result<(
 /// (since Linux 6.1); the caller's own takes any advice since Linux 6.13.
 ///
 /// The ranges are advised one by one. After a range that fails no further one is advised, and the call returns the bytes before
-/// it; it is an error only if there were none. So an answer that is too small is not the end: the next range tells why.
+/// it; it is an error only if there were none. The kernel also stops, within a range if need be, at 2 GiB less a page. So an
+/// answer that is too small is not the end: a call for the rest tells why.
 ///
 /// # Examples
 ///
@@ -209,7 +212,7 @@ pub unsafe fn madvise(addr: *mut c_void, len: usize, advice: Advice) -> Result<(
 ///
 /// # Safety
 ///
-/// As [`madvise`] for each range, if the process is the caller's own.
+/// As [`madvise`] for each range, if the process is the caller's own or shares its memory.
 ///
 /// # References
 ///

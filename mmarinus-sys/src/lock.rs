@@ -43,8 +43,9 @@ bitflags! {
 
 /// `mlock(addr, len)`—Reads the pages of a range in, and keeps them in memory.
 ///
-/// The range, in bytes, is extended to whole pages at both ends. Locks do not nest. Length 0 does nothing. On droppable memory
-/// the call succeeds and locks nothing. A private writable map of a file gets its own copy of every page.
+/// The range, in bytes, is extended to whole pages at both ends, so that length 0 at an address within a page is that page; at
+/// the start of one it is nothing. Locks do not nest. On droppable memory the call succeeds and locks nothing. A private
+/// writable map of a file gets its own copy of every page.
 ///
 /// # Examples
 ///
@@ -132,11 +133,22 @@ pub unsafe fn mlock2(addr: *mut c_void, len: usize, flags: MlockFlags) -> Result
 
 /// `munlock(addr, len)`—Lets the pages of a range leave memory again.
 ///
-/// The range, in bytes, is extended to whole pages at both ends. Length 0 does nothing.
+/// The range, in bytes, is extended to whole pages at both ends, as for [`mlock`].
 ///
 /// # Examples
 ///
-/// See [`mlock`].
+/// ```
+/// use mmarinus_sys::{MapFlags, ProtFlags, mmap_anonymous, munlock, munmap, page_size};
+///
+/// let len = page_size();
+/// // SAFETY: no address is asked for, so nothing is replaced.
+/// let addr = unsafe { mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::READ, MapFlags::PRIVATE)? };
+/// // SAFETY: the page is ours; that it was not locked is no error.
+/// unsafe { munlock(addr.as_ptr(), len)? };
+/// // SAFETY: the page is ours, and nobody borrows from it.
+/// unsafe { munmap(addr.as_ptr(), len)? };
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -164,12 +176,14 @@ pub unsafe fn munlock(addr: *mut c_void, len: usize) -> Result<()> {
 ///
 /// # Examples
 ///
-/// ```no_run
-/// use mmarinus_sys::{MlockAllFlags, mlockall, munlockall};
+/// ```
+/// use mmarinus_sys::{Errno, MlockAllFlags, mlockall, munlockall};
 ///
-/// mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)?;
-/// munlockall()?;
-/// # Ok::<(), mmarinus_sys::Errno>(())
+/// match mlockall(MlockAllFlags::CURRENT | MlockAllFlags::ONFAULT) {
+///     Ok(()) => munlockall()?,
+///     Err(error) => assert!(matches!(error, Errno::NOMEM | Errno::PERM), "no right to lock"),
+/// }
+/// # Ok::<(), Errno>(())
 /// ```
 ///
 /// # Errors
@@ -192,7 +206,12 @@ pub fn mlockall(flags: MlockAllFlags) -> Result<()> {
 ///
 /// # Examples
 ///
-/// See [`mlockall`].
+/// ```
+/// use mmarinus_sys::munlockall;
+///
+/// munlockall()?; // that nothing was locked is no error
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -219,8 +219,10 @@ pub unsafe fn mmap(
 ///
 /// # Safety
 ///
-/// With `FIXED` the range must be [owned](crate#safety) and [unborrowed](crate#safety); with `GROWSDOWN` so must the addresses
-/// that the map may grow into.
+/// - With `FIXED` the range must be [owned](crate#safety) and [unborrowed](crate#safety); with `GROWSDOWN` so must the addresses
+///   that the map may grow into.
+/// - The bytes of a `DROPPABLE` map may turn to zeros at any moment: no reference to them is right.
+/// - A page of a map with `HUGETLB` or `NORESERVE` that cannot be had when it is touched first is a signal.
 ///
 /// # References
 ///
@@ -431,7 +433,8 @@ pub unsafe fn mremap_fixed(
 ///
 /// # Safety
 ///
-/// The range must be [owned](crate#safety) and [unborrowed](crate#safety).
+/// - The range must be [owned](crate#safety) and [unborrowed](crate#safety).
+/// - As for [`mmap`], what the bytes are is up to everyone who can write or truncate the file.
 ///
 /// # References
 ///

@@ -131,8 +131,8 @@ pub fn memfd_create(name: &CStr, flags: MemfdFlags) -> Result<OwnedFd> {
 
 /// `memfd_secret(flags)`—Makes an empty file in memory that not even the kernel looks at.
 ///
-/// Since Linux 5.14, and without a boot option since 6.5; aarch64, loongarch64, riscv, s390x and x86. It can be mapped shared only, is
-/// always locked in memory, is given its size once, and cannot be read or written as a file. `process_vm_readv`,
+/// Since Linux 5.14, and without a boot option since 6.5; aarch64, loongarch64, riscv, s390x and x86. It can be mapped shared
+/// only, is always locked in memory, is given its size once, and cannot be read or written as a file. `process_vm_readv`,
 /// `/proc/PID/mem`, core dumps and debuggers do not reach its pages. While one exists, the machine does not hibernate.
 ///
 /// # Examples
@@ -185,6 +185,14 @@ pub fn memfd_secret(flags: MemfdSecretFlags) -> Result<OwnedFd> {
 
 /// `memfd_secret(flags)`—Refuses with `ENOSYS`: this architecture has no such call.
 ///
+/// # Examples
+///
+/// ```
+/// use mmarinus_sys::{Errno, MemfdSecretFlags, memfd_secret};
+///
+/// assert_eq!(memfd_secret(MemfdSecretFlags::CLOEXEC).err(), Some(Errno::NOSYS));
+/// ```
+///
 /// # Errors
 ///
 /// - `ENOSYS`: always.
@@ -210,7 +218,15 @@ pub fn memfd_secret(_: MemfdSecretFlags) -> Result<OwnedFd> {
 ///
 /// # Examples
 ///
-/// See [`memfd_create`].
+/// ```
+/// use mmarinus_sys::{Errno, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create};
+///
+/// let fd = memfd_create(c"of one size", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+/// fcntl_add_seals(&fd, SealFlags::GROW | SealFlags::SEAL)?;
+/// assert_eq!(fallocate(&fd, Default::default(), 0, 1), Err(Errno::PERM));
+/// assert_eq!(fcntl_add_seals(&fd, SealFlags::SHRINK), Err(Errno::PERM));
+/// # Ok::<(), Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -233,7 +249,13 @@ pub fn fcntl_add_seals(fd: impl AsFd, seals: SealFlags) -> Result<()> {
 ///
 /// # Examples
 ///
-/// See [`memfd_create`].
+/// ```
+/// use mmarinus_sys::{MemfdFlags, SealFlags, fcntl_get_seals, memfd_create};
+///
+/// let fd = memfd_create(c"not to be sealed", MemfdFlags::CLOEXEC)?;
+/// assert_eq!(fcntl_get_seals(&fd)?, SealFlags::SEAL);
+/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -300,6 +300,10 @@ pub unsafe fn mbind(
 /// It applies to pages that this thread touches first, where the mapping has no policy of its own ([`mbind`]). Children
 /// inherit it.
 ///
+/// With `BIND` a page that this thread touches first can fail to be had: the process may be killed for want of memory, and a
+/// page of a huge page map may be a `SIGBUS`, although it is reserved, as under a limit of a cgroup. Whoever lends out such a
+/// map makes its pages present before.
+///
 /// # Examples
 ///
 /// ```
@@ -326,7 +330,7 @@ pub fn set_mempolicy(mode: Mpol, mode_flags: MpolModeFlags, nodes: &NodeMask) ->
     let mode = mode.0 | mode_flags.bits();
     let nodes = nodes.0.as_ptr().expose_provenance();
     // SAFETY:
-    // - The policy of a thread says where new pages come from; it changes no page.
+    // - The policy of a thread says where new pages come from; a page that is there stays as it is.
     // - The mask is valid for reads of `MAXNODE - 1` bits, which is what the kernel reads.
     unsafe {
         syscall(
@@ -569,7 +573,8 @@ pub fn get_mempolicy_mems_allowed() -> Result<NodeMask> {
 /// `move_pages(pid, pages.len(), pages, nodes, status, flags)`—Moves single pages to nodes.
 ///
 /// `pages[i]` is moved to `nodes[i]`, and `status[i]` says where it is now or why it was not moved. `None` is the calling
-/// process. Returns how many pages were not moved, for reasons that are no error of the call; look at `status` then.
+/// process. Returns how many pages were not moved, for reasons that are no error of the call; look at `status` then. Where the
+/// kernel stops early, the elements that it did not come to keep what they held.
 ///
 /// # Examples
 ///

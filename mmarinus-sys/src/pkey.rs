@@ -125,7 +125,17 @@ pub fn pkey_alloc(rights: PkeyRights) -> Result<Pkey> {
 ///
 /// # Examples
 ///
-/// See [`pkey_alloc`].
+/// ```
+/// use mmarinus_sys::{Errno, PkeyRights, pkey_alloc, pkey_free};
+///
+/// if let Ok(key) = pkey_alloc(PkeyRights::UNRESTRICTED) {
+///     // SAFETY: no page was given the key.
+///     unsafe { pkey_free(key)? };
+///     // SAFETY: it is nobody's key now.
+///     assert_eq!(unsafe { pkey_free(key) }, Err(Errno::INVAL));
+/// }
+/// # Ok::<(), Errno>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -60,11 +60,18 @@ unsafe fn prctl(option: u32, args: [usize; 2]) -> Result<usize> {
 ///
 /// # Examples
 ///
-/// ```no_run
-/// use mmarinus_sys::{MdweFlags, set_mdwe};
+/// ```
+/// use mmarinus_sys::{Errno, MapFlags, MdweFlags, ProtFlags, mmap_anonymous, page_size, set_mdwe};
 ///
-/// set_mdwe(MdweFlags::REFUSE_EXEC_GAIN)?; // for all of the process, and for ever
-/// # Ok::<(), mmarinus_sys::Errno>(())
+/// match set_mdwe(MdweFlags::REFUSE_EXEC_GAIN) {
+///     Ok(()) => {
+///         let prot = ProtFlags::READ | ProtFlags::WRITE | ProtFlags::EXEC;
+///         // SAFETY: no address is asked for, so nothing is replaced.
+///         let map = unsafe { mmap_anonymous(core::ptr::null_mut(), page_size(), prot, MapFlags::PRIVATE) };
+///         assert_eq!(map, Err(Errno::ACCESS)); // from now on, for all of the process
+///     }
+///     Err(errno) => assert_eq!(errno, Errno::INVAL), // an older kernel
+/// }
 /// ```
 ///
 /// # Errors
@@ -118,11 +125,16 @@ pub fn get_mdwe() -> Result<MdweFlags> {
 ///
 /// # Examples
 ///
-/// ```no_run
-/// use mmarinus_sys::{ThpDisable, set_thp_disable};
+/// ```
+/// use mmarinus_sys::{Errno, ThpDisable, get_thp_disable, set_thp_disable};
 ///
-/// set_thp_disable(ThpDisable::DISABLED | ThpDisable::EXCEPT_ADVISED)?; // for all of the process
-/// # Ok::<(), mmarinus_sys::Errno>(())
+/// // For all of the process.
+/// match set_thp_disable(ThpDisable::DISABLED | ThpDisable::EXCEPT_ADVISED) {
+///     Err(Errno::INVAL) => set_thp_disable(ThpDisable::DISABLED)?, // a kernel older than 6.18
+///     set => set?,
+/// }
+/// assert!(get_thp_disable()?.contains(ThpDisable::DISABLED));
+/// # Ok::<(), Errno>(())
 /// ```
 ///
 /// # Errors
@@ -177,9 +189,14 @@ pub fn get_thp_disable() -> Result<ThpDisable> {
 ///
 /// # Examples
 ///
-/// ```no_run
-/// mmarinus_sys::set_memory_merge(true)?; // for all of the process
-/// # Ok::<(), mmarinus_sys::Errno>(())
+/// ```
+/// use mmarinus_sys::{Errno, get_memory_merge, set_memory_merge};
+///
+/// match set_memory_merge(true) {
+///     Ok(()) => assert!(get_memory_merge()?), // for all of the process
+///     Err(errno) => assert_eq!(errno, Errno::INVAL), // an older kernel, or one without KSM
+/// }
+/// # Ok::<(), Errno>(())
 /// ```
 ///
 /// # Errors

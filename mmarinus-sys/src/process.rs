@@ -154,7 +154,8 @@ pub unsafe fn process_vm_readv(pid: Pid, local: &[IoVec], remote: &[IoVec]) -> R
 ///
 /// # Safety
 ///
-/// Every remote range of the caller's own process must be memory that the caller may write, and [unborrowed](crate#safety).
+/// Every remote range of the caller's own process, or of one that shares its memory, must be memory that the caller may write,
+/// and [unborrowed](crate#safety).
 ///
 /// # References
 ///

@@ -120,7 +120,8 @@ impl From<ProtFlags> for MprotectFlags {
 /// # Safety
 ///
 /// The range must be [owned](crate#safety), and every Rust reference into it must stay valid under the new permissions:
-/// none may be alive to pages that lose `READ`, no mutable one to pages that lose `WRITE`.
+/// none may be alive to pages that lose `READ`, no mutable one to pages that lose `WRITE`, and no thread may run code in pages
+/// that lose `EXEC`.
 ///
 /// # References
 ///

@@ -68,7 +68,7 @@ impl PagemapEntry {
 /// `pread(pagemap, entries, len, addr / page_size * 8)`—Reads the entries of the pages from an address on.
 ///
 /// `pagemap` is an open `/proc/PID/pagemap`. `addr` needs no alignment. Returns how many entries were read: fewer than asked
-/// for at the end of user space. A page that nobody mapped has an empty entry.
+/// for at the end of user space, and none of a process that is gone. A page that nobody mapped has an empty entry.
 ///
 /// # Examples
 ///
@@ -85,8 +85,8 @@ impl PagemapEntry {
 ///
 /// # Errors
 ///
+/// - `EBADF`: `pagemap` is not open for reading.
 /// - `ENOMEM`: no memory for the work.
-/// - `ESRCH`: the process is gone.
 ///
 /// # References
 ///

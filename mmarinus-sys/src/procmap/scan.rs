@@ -130,7 +130,11 @@ unsafe impl Ioctl for Scan<'_> {
 /// `ioctl(pagemap, PAGEMAP_SCAN, &arg)`—Finds the pages of a range that are of some categories (since Linux 6.7).
 ///
 /// `pagemap` is an open `/proc/PID/pagemap`. The range is in addresses; its start is page aligned, its end is rounded up. With
-/// an empty buffer nothing is returned, but with `WP_MATCHING` the pages are still protected.
+/// an empty buffer nothing is returned, but with `WP_MATCHING` the pages are still protected. Of a buffer at most 2^31 - 1
+/// regions are used. A process that is gone has no pages.
+///
+/// An error in the middle of a range loses what was found before it: with `WP_MATCHING` and `CHECK_WPASYNC` scan maps that are
+/// tracked, one by one, where later writes must not be missed.
 ///
 /// # Examples
 ///
@@ -156,7 +160,7 @@ unsafe impl Ioctl for Scan<'_> {
 /// - `EINVAL`: the start is not page aligned, a flag or a category is unknown, or the range is turned around.
 /// - `EPERM`: `CHECK_WPASYNC`, and a map of the range is not tracked by a userfaultfd with `WP_ASYNC`.
 /// - `ENOTTY`: the kernel is older than 6.7, or `pagemap` is another file.
-/// - `EINTR`: a signal came.
+/// - `EINTR`: a signal that kills came.
 ///
 /// # References
 ///
@@ -179,7 +183,8 @@ pub fn pagemap_scan(
         end: range.end,
         walk_end: 0,
         vec,
-        vec_len: regions.len() as u64,
+        // The kernel returns the count as an `int`.
+        vec_len: regions.len().min(i32::MAX as usize) as u64,
         max_pages: scan.max_pages,
         category_inverted: scan.inverted.bits(),
         category_mask: scan.mask.bits(),

@@ -46,7 +46,9 @@ fn scan_nothing(category: PageCategories) -> Result<()> {
 
 /// Makes a userfaultfd by the device.
 fn userfaultfd_by_device() -> Result<OwnedFd> {
-    userfaultfd_ioc_new(open(c"/dev/userfaultfd")?, UserfaultfdFlags::CLOEXEC)
+    let device = open(c"/dev/userfaultfd")?;
+    // SAFETY: the device has this name, and only root can give it to something else.
+    unsafe { userfaultfd_ioc_new(device, UserfaultfdFlags::CLOEXEC) }
 }
 
 /// Makes a userfaultfd in the way that needs no privilege.

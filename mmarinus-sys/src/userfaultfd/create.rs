@@ -131,7 +131,8 @@ pub fn userfaultfd(flags: UserfaultfdFlags) -> Result<OwnedFd> {
 /// use mmarinus_sys::{UserfaultfdFlags, userfaultfd_ioc_new};
 ///
 /// if let Ok(device) = std::fs::File::open("/dev/userfaultfd") {
-///     let uffd = userfaultfd_ioc_new(&device, UserfaultfdFlags::CLOEXEC)?;
+///     // SAFETY: this is the device.
+///     let uffd = unsafe { userfaultfd_ioc_new(&device, UserfaultfdFlags::CLOEXEC)? };
 ///     println!("{uffd:?}");
 /// }
 /// # Ok::<(), mmarinus_sys::Errno>(())
@@ -143,12 +144,17 @@ pub fn userfaultfd(flags: UserfaultfdFlags) -> Result<OwnedFd> {
 /// - `EMFILE`, `ENFILE`, `ENOMEM`: too many open files, or no memory.
 /// - `ENOTTY`: `device` is not `/dev/userfaultfd`.
 ///
+/// # Safety
+///
+/// `device` must be `/dev/userfaultfd`: what another file answers, one of a FUSE server for one, could be the number of an fd
+/// that somebody else owns.
+///
 /// # References
 ///
 /// [userfaultfd(2)](https://man7.org/linux/man-pages/man2/userfaultfd.2.html)
 #[doc(alias = "USERFAULTFD_IOC_NEW")]
 #[doc(alias = "USERFAULTFD_IOC")]
-pub fn userfaultfd_ioc_new(device: impl AsFd, flags: UserfaultfdFlags) -> Result<OwnedFd> {
+pub unsafe fn userfaultfd_ioc_new(device: impl AsFd, flags: UserfaultfdFlags) -> Result<OwnedFd> {
     let device = device.as_fd();
     let args = [
         device.as_raw_fd() as usize,
@@ -162,7 +168,7 @@ pub fn userfaultfd_ioc_new(device: impl AsFd, flags: UserfaultfdFlags) -> Result
     // - The argument is a plain number, so the kernel touches no memory of ours.
     // - A fresh userfaultfd acts on no memory; the ioctls that let it are unsafe themselves.
     let fd = unsafe { syscall(raw::__NR_ioctl as _, args)? };
-    // SAFETY: the kernel has just made this fd for us, and nobody else knows of it.
+    // SAFETY: the caller says that this is the device, so the kernel has just made this fd for us, and nobody else knows of it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 

@@ -115,7 +115,8 @@ pub(super) fn range(addr: *mut c_void, len: usize) -> raw::uffdio_range {
 /// # Safety
 ///
 /// In the process that made `uffd` the range must be [owned](crate#safety). From now on every touch of it may block, until
-/// the holders of `uffd` resolve it, or raise `SIGBUS`, if the feature says so.
+/// the holders of `uffd` resolve it, or raise `SIGBUS`, if the feature says so; then it must be [unborrowed](crate#safety), too.
+/// Once the last copy of `uffd` is closed, missing pages are zeros.
 ///
 /// # References
 ///

@@ -160,8 +160,7 @@ fn done(result: Result<()>, bytes: i64) -> Result<usize> {
 /// - `EINVAL`: `dst` or `len` is not page aligned, or 0; an address is below `vm.mmap_min_addr`; the mode is unknown, or `WP`
 ///   where the range is not registered for it.
 /// - `ENOENT`: the range is not in one map that is registered with this userfaultfd.
-/// - `ENOMEM`: no memory for the page.
-/// - `ENOSPC`: the object behind a shared map is full.
+/// - `ENOMEM`: no memory for the page, or the file system behind a shared map is full.
 /// - `ESRCH`: the process that made `uffd` is gone.
 ///
 /// # Safety
@@ -302,7 +301,7 @@ pub unsafe fn uffdio_zeropage(
 /// # Safety
 ///
 /// In the process that made `uffd` the range must be [owned](crate#safety): writes to it block, until the holders of `uffd`
-/// lift the protection.
+/// lift the protection, or raise `SIGBUS`, if the feature says so; then it must be [unborrowed](crate#safety), too.
 ///
 /// # References
 ///

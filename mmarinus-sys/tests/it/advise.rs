@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::process::{Child, Command};
 
 use mmarinus_sys::{
-    Advice, Errno, IoVec, MapFlags, PIDFD_SELF, ProtFlags, Result, gettid, madvise, mlock, mmap,
-    mprotect, munlock, page_size, process_madvise, process_vm_readv,
+    Advice, Errno, IoVec, MapFlags, PIDFD_SELF, ProtFlags, Result, Support, gettid, madvise, mlock,
+    mmap, mprotect, munlock, page_size, process_madvise, process_vm_readv,
 };
 use rustix::process::{PidfdFlags, pidfd_open};
 
@@ -621,4 +621,38 @@ fn a_file_map_made_unreadable_is_advised_all_the_same() {
     unsafe { mprotect(pages.addr(), page_size(), ProtFlags::empty().into()) }.unwrap();
     assert_eq!(advise(pages.addr(), page_size(), Advice::DONTNEED), Ok(()));
     assert_eq!(advise(pages.addr(), page_size(), Advice::REMOVE), Ok(()));
+}
+
+#[test]
+fn a_process_is_advised_on_two_gibibytes_at_once() {
+    const GIB: usize = 1 << 30;
+    if usize::BITS < 64 {
+        skip!("more than 2 GiB need 64 bits");
+    }
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    let pages = Pages::with(5 * GIB / page_size(), ProtFlags::empty(), flags);
+    let all = [IoVec::new(pages.addr(), pages.len())];
+    // What was not advised can be seen in the answer.
+    let most = 2 * GIB - page_size();
+    assert_eq!(advise_process(myself(), &all, Advice::COLD), Ok(most));
+    let rest = [IoVec::new(pages.byte(4 * GIB).cast(), GIB)];
+    assert_eq!(advise_process(myself(), &rest, Advice::COLD), Ok(GIB));
+}
+
+#[test]
+fn advice_that_makes_too_many_maps_is_to_be_tried_again() {
+    let limit = Support::max_map_count().expect("a limit") as usize;
+    if limit > 100_000 {
+        skip!("vm.max_map_count is {limit}, which takes too long to reach");
+    }
+    let status = in_child!({
+        let pages = Pages::with(2 * limit, RW, MapFlags::PRIVATE | MapFlags::NORESERVE);
+        // Every second page with another advice makes two maps more.
+        let refused = (0..limit)
+            .find_map(|i| advise(pages.page(2 * i + 1), page_size(), Advice::DONTFORK).err());
+        assert_eq!(refused, Some(Errno::AGAIN));
+        // What needs no map is done.
+        advise(pages.page(3), page_size(), Advice::DONTNEED).unwrap();
+    });
+    assert!(status.success(), "{status}");
 }

@@ -222,3 +222,76 @@ pub(crate) fn limit_locked(bytes: u64) {
 pub(crate) fn signal(status: ExitStatus) -> Option<i32> {
     status.signal()
 }
+
+/// A file of two pages on a file system that has room for one, which is taken by the first. Only in a child of root.
+pub(crate) fn full_file() -> File {
+    unshare_mounts();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path =
+        std::ffi::CString::new(folder.path().as_os_str().as_encoded_bytes()).expect("a path");
+    let options = std::ffi::CString::new(format!("size={}", page_size())).expect("options");
+    let tmpfs = c"tmpfs".as_ptr();
+    // SAFETY: the strings end in a zero byte and live until the call returns.
+    let mounted = unsafe { libc::mount(tmpfs, path.as_ptr(), tmpfs, 0, options.as_ptr().cast()) };
+    assert_eq!(mounted, 0, "{}", std::io::Error::last_os_error());
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(folder.path().join("full"));
+    let file = file.expect("a file");
+    file.set_len(2 * page_size() as u64).expect("a length");
+    std::os::unix::fs::FileExt::write_all_at(&file, &[1], 0).expect("room for one page");
+    // SAFETY: the string ends in a zero byte and lives until the call returns.
+    let unmounted = unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
+    assert_eq!(unmounted, 0, "{}", std::io::Error::last_os_error());
+    file
+}
+
+/// Keeps the mounts of this process from the others. Only in a child.
+fn unshare_mounts() {
+    // SAFETY: the mounts of other processes stay as they are.
+    let unshared = unsafe { libc::unshare(libc::CLONE_NEWNS) };
+    assert_eq!(unshared, 0, "{}", std::io::Error::last_os_error());
+    let root = c"/".as_ptr();
+    let flags = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: the string ends in a zero byte, and the other arguments are not looked at.
+    let private = unsafe { libc::mount(ptr::null(), root, ptr::null(), flags, ptr::null()) };
+    assert_eq!(private, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Runs a closure in a fork of this process, and gives what it returns. Other threads may hold locks, so it must not allocate.
+pub(crate) fn forked(run: impl FnOnce() -> u8) -> u8 {
+    // SAFETY: the child only runs the closure, which the test answers for, and ends.
+    match unsafe { libc::fork() } {
+        0 => {
+            let code = run();
+            // SAFETY: it ends the child, and runs nothing of the parent's.
+            unsafe { libc::_exit(code.into()) }
+        }
+        child => {
+            let child = rustix::process::Pid::from_raw(child).expect("a child");
+            let none = rustix::process::WaitOptions::empty();
+            let ended = rustix::process::waitpid(Some(child), none);
+            let status = ended.expect("a child").expect("a status").1;
+            let code = status.exit_status().expect("no signal ended the child");
+            u8::try_from(code).expect("a code")
+        }
+    }
+}
+
+/// Takes away the possibility to open one more file, and gives what brings it back. Only in a child.
+pub(crate) fn no_more_files() -> impl FnOnce() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let before = getrlimit(Resource::Nofile);
+    let next = rustix::io::dup(std::io::stdin()).expect("one more");
+    let current = std::os::fd::AsRawFd::as_raw_fd(&next) as u64;
+    drop(next);
+    let limit = Rlimit {
+        current: Some(current),
+        maximum: before.maximum,
+    };
+    setrlimit(Resource::Nofile, limit).expect("a lower limit");
+    move || setrlimit(Resource::Nofile, before).expect("the limit of before")
+}

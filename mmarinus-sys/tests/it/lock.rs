@@ -184,3 +184,18 @@ fn all_memory_is_locked_and_unlocked() {
     });
     assert!(status.success());
 }
+
+#[test]
+fn no_bytes_within_a_page_are_that_page() {
+    if forbidden() {
+        skip!("no right to lock a page");
+    }
+    let pages = Pages::new(2);
+    lock(pages.byte(1).cast(), 0).unwrap();
+    assert_eq!(
+        [0, 1].map(|page| is_locked(pages.page(page))),
+        [true, false]
+    );
+    unlock(pages.byte(1).cast(), 0).unwrap();
+    assert!(!is_locked(pages.addr()));
+}

@@ -12,6 +12,7 @@ mod map;
 mod memfd;
 mod name;
 mod numa;
+mod open_files;
 mod pkey;
 mod policy;
 mod privilege;

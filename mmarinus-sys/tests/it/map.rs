@@ -7,13 +7,13 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use mmarinus_sys::{
-    Errno, HugePage, MapFlags, ProtFlags, Result, SealFlags, fcntl_add_seals, mmap, mmap_anonymous,
-    munmap, page_size, remap_file_pages,
+    Advice, Errno, HugePage, MapFlags, ProtFlags, Result, SealFlags, Support, fcntl_add_seals,
+    madvise, mmap, mmap_anonymous, munmap, page_size, remap_file_pages,
 };
 
 use crate::common::{
-    Pages, RW, Vma, disk_file, drop_capabilities, limit_locked, memfd, older_than, path_fd, punch,
-    signal,
+    Pages, RW, Vma, disk_file, drop_capabilities, forked, limit_locked, memfd, older_than, path_fd,
+    punch, signal,
 };
 use crate::testing::{in_child, skip};
 
@@ -453,6 +453,23 @@ fn droppable_memory_keeps_its_bytes_while_memory_is_plenty() {
     assert_eq!(map(MapFlags::HUGETLB).err(), Some(Errno::INVAL));
     let of_file = file(page_size(), RW, MapFlags::DROPPABLE, memfd(1), 0);
     assert_eq!(of_file.err(), Some(Errno::INVAL));
+}
+
+#[test]
+fn droppable_memory_is_zeros_in_a_child_and_no_signal_when_dropped() {
+    if !Support::droppable() {
+        skip!("MAP_DROPPABLE needs Linux 6.11");
+    }
+    let pages = anonymous(page_size(), MapFlags::DROPPABLE).unwrap();
+    pages.set(0, 9);
+    assert_eq!(forked(|| pages.get(0)), 0);
+    assert_eq!(pages.get(0), 9);
+    // SAFETY: the page is the test's own, and nothing borrows from it.
+    unsafe { madvise(pages.addr(), pages.len(), Advice::PAGEOUT) }.unwrap();
+    let left = pages.get(0);
+    assert!(left == 9 || left == 0, "{left}");
+    pages.set(0, 10);
+    assert_eq!(pages.get(0), 10);
 }
 
 #[cfg(target_arch = "x86_64")]

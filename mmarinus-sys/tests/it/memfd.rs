@@ -12,7 +12,9 @@ use mmarinus_sys::{
 };
 use rustix::io::{FdFlags, fcntl_getfd};
 
-use crate::common::{Pages, RW, Vma, disk_file, drop_capabilities, limit_locked, memfd, path_fd};
+use crate::common::{
+    Pages, RW, Vma, disk_file, drop_capabilities, full_file, is_root, limit_locked, memfd, path_fd,
+};
 use crate::testing::{in_child, skip};
 
 /// Maps a page of a file for as long as the result lives.
@@ -349,4 +351,20 @@ fn secrets_count_as_locked_memory() {
         assert_eq!(map(RW, MapFlags::SHARED, &fd).err(), Some(Errno::AGAIN));
     });
     assert!(status.success());
+}
+
+#[test]
+fn a_full_file_system_has_no_room() {
+    if !is_root() {
+        skip!("needs root, to mount a small file system");
+    }
+    let status = in_child!({
+        let (file, page) = (full_file(), page_size() as u64);
+        let none = FallocateFlags::empty();
+        assert_eq!(fallocate(&file, none, page, page), Err(Errno::NOSPC));
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        fallocate(&file, hole, 0, page).unwrap();
+        assert_eq!(fallocate(&file, none, page, page), Ok(()));
+    });
+    assert!(status.success(), "{status}");
 }

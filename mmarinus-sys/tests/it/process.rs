@@ -9,7 +9,8 @@ use mmarinus_sys::{
 };
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
-use crate::common::{Pages, RW, memfd, older_than, punch};
+use crate::common::{Pages, RW, is_root, memfd, older_than, punch};
+use crate::privilege::without;
 use crate::testing::{in_child, skip};
 
 /// Copies from a place that need not be mapped into pages of the test's own.
@@ -218,4 +219,28 @@ fn a_dying_process_is_released() {
         );
     }
     skip!("every process had ended before its memory could be released");
+}
+
+#[test]
+fn the_memory_of_the_privileged_is_out_of_reach() {
+    if !is_root() {
+        skip!("needs root, whose memory others may not read");
+    }
+    let mut child = Command::new("sleep").arg("1000").spawn().expect("a child");
+    let pid = Pid::from_child(&child);
+    let refused = without(|| {
+        let mut byte = 0_u8;
+        let somewhere = [IoVec::new(
+            core::ptr::without_provenance_mut(page_size()),
+            1,
+        )];
+        let local = [IoVec::new((&raw mut byte).cast(), 1)];
+        // SAFETY: the local range is the test's own byte.
+        let read = unsafe { process_vm_readv(pid, &local, &somewhere) };
+        // SAFETY: the remote range is the child's, which does nothing with it.
+        (read, unsafe { process_vm_writev(pid, &local, &somewhere) })
+    });
+    child.kill().expect("the child can be killed");
+    child.wait().expect("the child ends");
+    assert_eq!(refused, (Err(Errno::PERM), Err(Errno::PERM)));
 }

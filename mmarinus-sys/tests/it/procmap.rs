@@ -12,7 +12,7 @@ use mmarinus_sys::{
     uffdio_writeprotect, userfaultfd,
 };
 
-use crate::common::{Pages, RW, Vma, is_root, memfd, older_than};
+use crate::common::{Pages, RW, Vma, is_root, memfd, older_than, path_fd};
 use crate::testing::skip;
 
 const NO_QUERY: &str = "PROCMAP_QUERY needs Linux 6.11";
@@ -561,4 +561,91 @@ fn writes_are_tracked() {
         (found.regions, regions[0].start, regions[0].end),
         (1, range(&pages).start, range(&pages).end)
     );
+}
+
+#[test]
+fn a_process_that_is_gone_has_no_pages() {
+    let mut child = std::process::Command::new("sleep")
+        .arg("1000")
+        .spawn()
+        .expect("a child");
+    let open = |name: &str| File::open(format!("/proc/{}/{name}", child.id())).expect("a file");
+    let (maps, pagemap) = (open("maps"), open("pagemap"));
+    child.kill().expect("the child can be killed");
+    child.wait().expect("the child ends");
+
+    let somewhere = ptr::without_provenance(page_size());
+    let mut entries = [PagemapEntry::PRESENT; 2];
+    assert_eq!(pagemap_read(&pagemap, somewhere, &mut entries), Ok(0));
+    assert_eq!(entries, [PagemapEntry::PRESENT; 2], "nothing was written");
+    if Support::pagemap_scan() {
+        let present = PageCategories::PRESENT;
+        let what = PagemapScan {
+            mask: present,
+            returned: present,
+            ..PagemapScan::default()
+        };
+        let mut regions = [PageRegion::default(); 1];
+        let found = pagemap_scan(&pagemap, 0..1 << 30, &what, &mut regions).expect("a scan");
+        assert_eq!((found.regions, found.walk_end), (0, 1 << 30));
+    }
+    if Support::procmap_query() {
+        let next = ProcmapFlags::COVERING_OR_NEXT_VMA;
+        assert_eq!(procmap_query(&maps, somewhere, next), Err(Errno::SRCH));
+    }
+}
+
+#[test]
+fn pages_are_read_from_files_that_are_open_for_reading() {
+    let mut entries = [PagemapEntry::empty(); 1];
+    let nowhere = ptr::null();
+    assert_eq!(
+        pagemap_read(path_fd(), nowhere, &mut entries),
+        Err(Errno::BADF)
+    );
+    assert_eq!(pagemap_read(pagemap(), nowhere, &mut []), Ok(0));
+    let last = ptr::without_provenance(usize::MAX);
+    assert_eq!(
+        pagemap_read(pagemap(), last, &mut entries),
+        Ok(0),
+        "not in user space"
+    );
+}
+
+#[test]
+fn a_scan_that_fails_half_way_says_so() {
+    let needed = UffdFeatures::WP_ASYNC | UffdFeatures::WP_UNPOPULATED;
+    if !Support::pagemap_scan() || !Support::userfaultfd_features().contains(needed) {
+        skip!("tracking writes needs Linux 6.7 and userfaultfd");
+    }
+    let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::USER_MODE_ONLY;
+    let uffd = userfaultfd(flags).expect("a userfaultfd");
+    uffdio_api(&uffd, needed).expect("the handshake");
+    let pages = Pages::new(2);
+    // SAFETY: the page is the test's own.
+    unsafe { uffdio_register(&uffd, pages.addr(), page_size(), UffdRegisterMode::WP) }
+        .expect("a range");
+    pages.set(0, 1);
+    pages.set(page_size(), 1);
+    let written = PageCategories::WRITTEN;
+    let mut what = PagemapScan {
+        flags: PagemapScanFlags::WP_MATCHING | PagemapScanFlags::CHECK_WPASYNC,
+        mask: written,
+        returned: written,
+        ..PagemapScan::default()
+    };
+    let mut regions = [PageRegion::default(); 2];
+    let half = pagemap_scan(pagemap(), range(&pages), &what, &mut regions);
+    assert_eq!(half, Err(Errno::PERM), "the second page is not tracked");
+    // Without the check what is not tracked is passed over.
+    what.flags = PagemapScanFlags::WP_MATCHING;
+    pages.set(0, 2);
+    let found = pagemap_scan(pagemap(), range(&pages), &what, &mut regions).expect("a scan");
+    let start = range(&pages).start;
+    assert_eq!(found.regions, 1);
+    assert_eq!(
+        (regions[0].start, regions[0].end),
+        (start, start + page_size() as u64)
+    );
+    assert_eq!((pages.get(0), pages.get(page_size())), (2, 1));
 }

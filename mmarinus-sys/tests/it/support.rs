@@ -12,7 +12,7 @@ use mmarinus_sys::{
     pkey_free, procmap_query, set_vma_anon_name, uffdio_api, userfaultfd, userfaultfd_ioc_new,
 };
 
-use crate::common::{Pages, memfd, older_than};
+use crate::common::{Pages, drop_capabilities, forked, memfd, older_than};
 use crate::testing::{in_child, skip};
 
 /// Whether an advice works on a page that is there.
@@ -133,7 +133,10 @@ fn userfaultfd_is_there_where_it_can_be_made() {
     let user = userfaultfd(UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::USER_MODE_ONLY);
     assert_eq!(Support::userfaultfd_user_mode_only(), user.is_ok());
     let device = fs::File::open("/dev/userfaultfd").ok();
-    let made = device.map(|device| userfaultfd_ioc_new(device, UserfaultfdFlags::CLOEXEC));
+    let made = device.map(|device| {
+        // SAFETY: this is the device.
+        unsafe { userfaultfd_ioc_new(device, UserfaultfdFlags::CLOEXEC) }
+    });
     assert_eq!(
         Support::userfaultfd_device(),
         made.is_some_and(|made| made.is_ok())
@@ -329,6 +332,27 @@ fn questions_change_nothing() {
         assert_eq!(before, after);
         // What was remembered is what was found.
         assert_eq!(room, ask_all());
+    });
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn answers_outlive_privileges_and_forks() {
+    let status = in_child!({
+        let before = ask_all();
+        drop_capabilities();
+        assert_eq!(ask_all(), before);
+        let count = || {
+            let some = [
+                Support::mseal(),
+                Support::guard_regions(),
+                Support::userfaultfd(),
+                Support::pagemap_scan(),
+                Support::process_madvise_self(),
+            ];
+            some.into_iter().filter(|&yes| yes).count() as u8
+        };
+        assert_eq!(forked(count), count());
     });
     assert!(status.success(), "{status}");
 }

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::ptr;
 use core::time::Duration;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::sync::mpsc;
 use std::thread;
@@ -19,7 +19,7 @@ use mmarinus_sys::{
     uffdio_writeprotect, uffdio_zeropage, userfaultfd, userfaultfd_ioc_new,
 };
 
-use crate::common::{Pages, RW, is_root, memfd, older_than};
+use crate::common::{Pages, RW, full_file, is_root, memfd, older_than};
 use crate::privilege::without;
 use crate::testing::{in_child, skip};
 
@@ -231,13 +231,19 @@ fn faults_of_the_kernel_need_the_privilege() {
     );
 }
 
+/// Makes one by the device, or asks another file of the kernel's own.
+fn by_device(device: impl AsFd, flags: UserfaultfdFlags) -> Result<OwnedFd, Errno> {
+    // SAFETY: the kernel's own files answer with an fd only if they are the device.
+    unsafe { userfaultfd_ioc_new(device, flags) }
+}
+
 #[test]
 fn it_is_made_by_the_device() {
     if !Support::userfaultfd_device() {
         skip!("/dev/userfaultfd is not there or may not be opened");
     }
     let device = File::open("/dev/userfaultfd").expect("the device");
-    let uffd = userfaultfd_ioc_new(&device, UserfaultfdFlags::CLOEXEC).expect("a userfaultfd");
+    let uffd = by_device(&device, UserfaultfdFlags::CLOEXEC).expect("a userfaultfd");
     assert!(
         rustix::io::fcntl_getfd(&uffd)
             .expect("the flags of an fd")
@@ -251,12 +257,12 @@ fn it_is_made_by_the_device() {
 
     let bad = UserfaultfdFlags::from_bits_retain(1 << 30);
     assert_eq!(
-        userfaultfd_ioc_new(&device, bad).err(),
+        by_device(&device, bad).err(),
         Some(Errno::INVAL),
         "an unknown flag"
     );
     assert_eq!(
-        userfaultfd_ioc_new(memfd(1), UserfaultfdFlags::CLOEXEC).err(),
+        by_device(memfd(1), UserfaultfdFlags::CLOEXEC).err(),
         Some(Errno::NOTTY),
         "another file"
     );
@@ -1076,4 +1082,63 @@ fn reading_without_events() {
     // SAFETY: as above.
     let room = unsafe { uffd_read(&uffd, &mut []) }.err();
     assert_eq!(room, Some(Errno::INVAL), "no room");
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_an_event() {
+    if ordinary().is_none() {
+        skip!("userfaultfd is not there or not allowed");
+    }
+    let status = in_child!({
+        extern "C" fn nothing(_: libc::c_int) {}
+        // SAFETY: all bytes zero are a `sigaction`: the default, without flags.
+        let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+        action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
+        // SAFETY: the handler does nothing, so it may run at any moment.
+        let set = unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, ptr::null_mut()) };
+        assert_eq!(set, 0);
+        let flags = ordinary().expect("a way") - UserfaultfdFlags::NONBLOCK;
+        let uffd = userfaultfd(flags).expect("a userfaultfd");
+        uffdio_api(&uffd, UffdFeatures::empty()).expect("the handshake");
+        let reader = gettid();
+        // It goes on, since the first signal may come before the wait.
+        thread::spawn(move || {
+            loop {
+                thread::sleep(Duration::from_millis(5));
+                // SAFETY: a signal whose handler does nothing.
+                unsafe { libc::syscall(libc::SYS_tkill, reader.as_raw_pid(), libc::SIGUSR1) };
+            }
+        });
+        let mut msgs = [UffdMsg::default(); 1];
+        // SAFETY: this is a userfaultfd.
+        let read = unsafe { uffd_read(&uffd, &mut msgs) };
+        assert_eq!(read.err(), Some(Errno::INTR));
+    });
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn a_full_file_system_has_no_page_to_copy_to() {
+    if !is_root() || !Support::userfaultfd_features().contains(UffdFeatures::MISSING_SHMEM) {
+        skip!("needs root and userfaultfd for shared memory");
+    }
+    let status = in_child!({
+        let file = full_file();
+        // SAFETY: no address is asked for, so nothing is replaced.
+        let addr = unsafe {
+            mmap(
+                ptr::null_mut(),
+                page_size(),
+                RW,
+                MapFlags::SHARED,
+                &file,
+                page_size() as u64,
+            )
+        };
+        let pages = Pages::from_raw(addr.expect("a map").as_ptr(), page_size());
+        let uffd = uffd(UffdFeatures::MISSING_SHMEM).expect("a userfaultfd");
+        register(&uffd, &pages, MISSING).expect("a range");
+        assert_eq!(fill(&uffd, pages.addr(), 1, 7), Err(Errno::NOMEM));
+    });
+    assert!(status.success(), "{status}");
 }
