@@ -595,7 +595,6 @@ pub fn get_mempolicy_mems_allowed() -> Result<NodeMask> {
 ///
 /// # Errors
 ///
-/// - `E2BIG`: too many pages.
 /// - `EACCES`: a node is not allowed for that process.
 /// - `EINVAL`: the slices differ in length, or a flag is unknown.
 /// - `ENODEV`: a node is not online. Pages before it may have been moved.
@@ -639,7 +638,6 @@ pub fn move_pages(
 ///
 /// # Errors
 ///
-/// - `E2BIG`: too many pages.
 /// - `EINVAL`: the slices differ in length.
 /// - `ENOSYS`: the kernel is built without NUMA.
 /// - `EPERM`: another process without the privilege.

@@ -623,12 +623,10 @@ fn a_file_map_made_unreadable_is_advised_all_the_same() {
     assert_eq!(advise(pages.addr(), page_size(), Advice::REMOVE), Ok(()));
 }
 
+#[cfg(target_pointer_width = "64")]
 #[test]
 fn a_process_is_advised_on_two_gibibytes_at_once() {
     const GIB: usize = 1 << 30;
-    if usize::BITS < 64 {
-        skip!("more than 2 GiB need 64 bits");
-    }
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
     let pages = Pages::with(5 * GIB / page_size(), ProtFlags::empty(), flags);
     let all = [IoVec::new(pages.addr(), pages.len())];

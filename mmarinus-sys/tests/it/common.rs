@@ -223,7 +223,14 @@ pub(crate) fn signal(status: ExitStatus) -> Option<i32> {
     status.signal()
 }
 
-/// A file of two pages on a file system that has room for one, which is taken by the first. Only in a child of root.
+/// Whether the test may mount file systems.
+pub(crate) fn may_mount() -> bool {
+    let sets = rustix::thread::capabilities(None).expect("own rights can be asked for");
+    sets.effective
+        .contains(rustix::thread::CapabilitySet::SYS_ADMIN)
+}
+
+/// A file of two pages on a file system that has room for one, which is taken by the first. Only in a child.
 pub(crate) fn full_file() -> File {
     unshare_mounts();
     let folder = tempfile::tempdir().expect("a folder");
@@ -285,7 +292,7 @@ pub(crate) fn no_more_files() -> impl FnOnce() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let before = getrlimit(Resource::Nofile);
-    let next = rustix::io::dup(std::io::stdin()).expect("one more");
+    let next = File::open("/dev/null").expect("one more");
     let current = std::os::fd::AsRawFd::as_raw_fd(&next) as u64;
     drop(next);
     let limit = Rlimit {

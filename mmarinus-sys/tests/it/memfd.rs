@@ -13,7 +13,8 @@ use mmarinus_sys::{
 use rustix::io::{FdFlags, fcntl_getfd};
 
 use crate::common::{
-    Pages, RW, Vma, disk_file, drop_capabilities, full_file, is_root, limit_locked, memfd, path_fd,
+    Pages, RW, Vma, disk_file, drop_capabilities, full_file, limit_locked, may_mount, memfd,
+    path_fd,
 };
 use crate::testing::{in_child, skip};
 
@@ -355,8 +356,8 @@ fn secrets_count_as_locked_memory() {
 
 #[test]
 fn a_full_file_system_has_no_room() {
-    if !is_root() {
-        skip!("needs root, to mount a small file system");
+    if !may_mount() {
+        skip!("needs the right to mount a small file system");
     }
     let status = in_child!({
         let (file, page) = (full_file(), page_size() as u64);

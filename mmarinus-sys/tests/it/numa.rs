@@ -362,6 +362,9 @@ fn a_thread_has_its_own_policy() {
             Err(Errno::INVAL)
         );
         assert_eq!(set_mempolicy(Mpol(99), NONE, &nodes), Err(Errno::INVAL));
+        // The kernel reads the last bit too: a mode without nodes does not take it.
+        let last = NodeMask::of(&[1023]).expect("the last node");
+        assert_eq!(set_mempolicy(Mpol::DEFAULT, NONE, &last), Err(Errno::INVAL));
         set_mempolicy(Mpol::DEFAULT, NONE, &NodeMask::new()).expect("back to none");
         assert_eq!(
             get_mempolicy_of_thread().expect("a policy").mode,
