@@ -4,7 +4,7 @@
     reason = "promises once that nobody writes the file that the user named"
 )]
 
-use std::any::type_name_of_val;
+use core::any::type_name_of_val;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,10 @@ fn main() -> ExitCode {
 }
 
 /// The tour: each line that it prints starts with a word and a colon.
+#[expect(
+    clippy::unnecessary_mut_passed,
+    reason = "a file may be lent either way"
+)]
 fn run(path: &Path) -> Result<()> {
     // The whole file first: it tells what cannot be mapped, and why.
     let whole = Map::load(path, Private, perms::Read)?;

@@ -133,6 +133,16 @@ pub unsafe trait Resizable<K: Kind>: Backing<K> {
     const GROWS_FROM_NOTHING: bool;
 }
 
+/// Pages can be given back, and are zeroed: anonymous memory, also when it is exposed.
+#[diagnostic::on_unimplemented(
+    message = "the pages of a `{K}` map of `{Self}` are not given back to zeros",
+    note = "for a file, `revert` drops what was written privately, and `punch_hole` frees its blocks"
+)]
+pub trait Discardable<K: Kind>: Backing<K> {
+    /// Whether the type says that it is memory of no file; else the map is asked.
+    const ANONYMOUS: bool;
+}
+
 /// What stands behind the map is a file, to which its pages can be written back.
 #[diagnostic::on_unimplemented(
     message = "nothing can be written back from a `{K}` map of `{Self}`",
@@ -203,6 +213,15 @@ unsafe impl Resizable<Private> for Anonymous {
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Resizable<K> for File {
     const GROWS_FROM_NOTHING: bool = false;
+}
+
+#[diagnostic::do_not_recommend]
+impl<K: Kind> Discardable<K> for Anonymous {
+    const ANONYMOUS: bool = true;
+}
+#[diagnostic::do_not_recommend]
+impl<K: Kind> Discardable<K> for Exposed {
+    const ANONYMOUS: bool = false;
 }
 
 #[diagnostic::do_not_recommend]

@@ -4,10 +4,10 @@
     reason = "says what the pages of a new map are, and replaces others"
 )]
 
-use mmarinus_sys::Errno;
+use mmarinus_sys::{Advice, Errno};
 
 use crate::backing::Backing;
-use crate::builder::{Builder, New, Onto, Over, Prepared};
+use crate::builder::{Builder, Fork, New, Onto, Over, Prepared};
 use crate::error::{Cause, Error, Operation, Reason};
 use crate::kind::Kind;
 use crate::layout::Layout;
@@ -68,6 +68,7 @@ impl<K: Kind, B> Builder<'_, K, B, New> {
             prot,
             flags,
             behind,
+            align,
             ..
         } = prepared;
         let New { address, exactly } = self.place;
@@ -75,16 +76,15 @@ impl<K: Kind, B> Builder<'_, K, B, New> {
             return Ok(Region::empty(page_shift));
         };
         let mapped = if exactly {
-            let start = first_page(self, layout, address)?;
+            let start = first_page(self, layout, address, align)?;
             Region::map_at(layout, start, prot, flags, behind)
         } else {
-            Region::map(
-                layout,
-                address.saturating_sub(layout.head()),
-                prot,
-                flags,
-                behind,
-            )
+            let hint = address.saturating_sub(layout.head());
+            if align <= 1 << page_shift {
+                Region::map(layout, hint, prot, flags, behind)
+            } else {
+                Region::map_aligned(layout, hint, align, prot, flags, behind)
+            }
         };
         finish(&prepared, mapped, [layout.len(), address])
     }
@@ -120,7 +120,7 @@ impl<K: Kind, B> Builder<'_, K, B, Onto> {
         let region = match layout {
             None => Region::empty(page_shift),
             Some(layout) => {
-                let start = first_page(&self, layout, self.place.address)?;
+                let start = first_page(&self, layout, self.place.address, prepared.align)?;
                 // SAFETY: the caller gives the range away.
                 let mapped = unsafe { Region::map_onto(layout, start, prot, flags, behind) };
                 finish(&prepared, mapped, [layout.len(), self.place.address])?
@@ -233,6 +233,9 @@ impl<K: Kind, B, P0: Permissions, K0: Kind, B0: Backing<K0>>
         if layout.head() != old.head() {
             return Err(self.refused(Reason::OtherHead));
         }
+        if !old.pages().0.is_multiple_of(prepared.align) {
+            return Err(self.refused(Reason::Unaligned));
+        }
         finish(
             &prepared,
             Region::map(layout, 0, prot, flags, behind),
@@ -246,12 +249,14 @@ fn first_page<K: Kind, B, A>(
     request: &Builder<'_, K, B, A>,
     layout: Layout,
     address: usize,
+    align: usize,
 ) -> Result<usize, Cause> {
     let mask = (1 << layout.page_shift()) - 1;
     if address & mask != layout.head() {
         return Err(request.refused(Reason::Misplaced));
     }
     match address & !mask {
+        start if !start.is_multiple_of(align) => Err(request.refused(Reason::Unaligned)),
         0 => Err(request.refused(Reason::AddressZero)),
         start => Ok(start),
     }
@@ -265,6 +270,16 @@ fn finish(
     figures: [usize; 2],
 ) -> Result<Region, Cause> {
     let region = mapped.map_err(|errno| Cause::kernel(Operation::Mmap, errno, figures))?;
+    if let Some(fork) = prepared.fork {
+        let advice = match fork {
+            Fork::Nothing => Advice::DONTFORK,
+            Fork::Zeros => Advice::WIPEONFORK,
+        };
+        let (address, len) = region.pages();
+        // SAFETY: what a forked child gets changes nothing here.
+        unsafe { region.advise(0..region.len(), advice) }
+            .map_err(|errno| Cause::kernel(Operation::Madvise, errno, [len, address]))?;
+    }
     if prepared.populate {
         let (address, len) = region.pages();
         region

@@ -30,10 +30,28 @@ pub struct Builder<'fd, K = Private, B = Unset, A = New> {
     /// The offset in the source of the first asked byte.
     pub(crate) offset: u64,
     origin: Origin<'fd>,
-    flags: MapFlags,
-    populate: bool,
+    options: Options,
     pub(crate) place: A,
     parameters: PhantomData<(K, B)>,
+}
+
+/// What is asked for besides place and source.
+#[derive(Clone, Copy, Debug)]
+struct Options {
+    flags: MapFlags,
+    populate: bool,
+    /// A power of two in bytes; 1 is none.
+    align: usize,
+    fork: Option<Fork>,
+}
+
+/// What a forked child gets of a map, if not a map of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fork {
+    /// Nothing is mapped there.
+    Nothing,
+    /// Zeroed pages.
+    Zeros,
 }
 
 /// No source has been named yet.
@@ -82,6 +100,9 @@ pub(crate) struct Prepared<'fd> {
     pub(crate) behind: Behind<'fd>,
     /// Whether the pages are brought in by a call of its own.
     pub(crate) populate: bool,
+    /// A power of two in bytes.
+    pub(crate) align: usize,
+    pub(crate) fork: Option<Fork>,
 }
 
 /// In one concrete impl, so that `Map::bytes` needs no annotation.
@@ -130,8 +151,12 @@ impl<A> Builder<'static, Private, Unset, A> {
             size,
             offset: 0,
             origin: Origin::Anonymous,
-            flags: MapFlags::empty(),
-            populate: false,
+            options: Options {
+                flags: MapFlags::empty(),
+                populate: false,
+                align: 1,
+                fork: None,
+            },
             place,
             parameters: PhantomData,
         }
@@ -186,16 +211,14 @@ impl<'fd, K, B> Builder<'fd, K, B, New> {
             size,
             offset,
             origin,
-            flags,
-            populate,
+            options,
             ..
         } = self;
         Builder {
             size,
             offset,
             origin,
-            flags,
-            populate,
+            options,
             place: Onto { address },
             parameters: PhantomData,
         }
@@ -254,8 +277,7 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     fn behind<'new, C>(self, origin: Origin<'new>, offset: u64) -> Builder<'new, K, C, A> {
         let Self {
             size,
-            flags,
-            populate,
+            options,
             place,
             ..
         } = self;
@@ -263,8 +285,7 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
             size,
             offset,
             origin,
-            flags,
-            populate,
+            options,
             place,
             parameters: PhantomData,
         }
@@ -278,8 +299,7 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
             size,
             offset,
             origin,
-            flags,
-            populate,
+            options,
             place,
             ..
         } = self;
@@ -287,8 +307,7 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
             size,
             offset,
             origin,
-            flags,
-            populate,
+            options,
             place,
             parameters: PhantomData,
         }
@@ -300,11 +319,9 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     /// A private map of a file that may be written is copied whole by that. Before Linux 5.14 pages of files are only
     /// brought in for reading.
     #[inline]
-    pub fn populate(self) -> Self {
-        Self {
-            populate: true,
-            ..self
-        }
+    pub fn populate(mut self) -> Self {
+        self.options.populate = true;
+        self
     }
 
     /// Keeps the pages in memory: `MAP_LOCKED`. The kernel does not report a page that it could not bring in;
@@ -328,13 +345,34 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
         self.flag(MapFlags::STACK)
     }
 
+    /// The first whole page starts at a multiple of `align` bytes, a power of two: so that huge pages fit, say.
+    ///
+    /// It costs nothing more where the kernel chooses such an address by itself.
+    #[inline]
+    pub fn aligned_to(mut self, align: usize) -> Self {
+        self.options.align = align;
+        self
+    }
+
+    /// A forked child does not get the map: `MADV_DONTFORK`. Nothing is mapped there in the child.
+    #[inline]
+    pub fn dont_fork(mut self) -> Self {
+        self.options.fork = Some(Fork::Nothing);
+        self
+    }
+
+    /// A forked child gets zeroed pages: `MADV_WIPEONFORK`. For private anonymous memory alone.
+    #[inline]
+    pub fn wipe_on_fork(mut self) -> Self {
+        self.options.fork = Some(Fork::Zeros);
+        self
+    }
+
     /// The same request with one more flag.
     #[inline]
-    fn flag(self, flag: MapFlags) -> Self {
-        Self {
-            flags: self.flags.union(flag),
-            ..self
-        }
+    fn flag(mut self, flag: MapFlags) -> Self {
+        self.options.flags = self.options.flags.union(flag);
+        self
     }
 }
 
@@ -346,11 +384,17 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         if !ASKABLE.contains(prot) {
             return Err(self.refused(Reason::BadPermissions));
         }
-        if K::SHARED && anonymous && self.flags.contains(MapFlags::NORESERVE) {
+        if K::SHARED && anonymous && self.options.flags.contains(MapFlags::NORESERVE) {
             return Err(self.refused(Reason::UnreservedShared));
         }
-        if self.populate && !prot.intersects(ProtFlags::READ.union(ProtFlags::WRITE)) {
+        if self.options.populate && !prot.intersects(ProtFlags::READ.union(ProtFlags::WRITE)) {
             return Err(self.refused(Reason::NothingToPopulate));
+        }
+        if !self.options.align.is_power_of_two() {
+            return Err(self.refused(Reason::NoAlignment));
+        }
+        if self.options.fork == Some(Fork::Zeros) && (K::SHARED || !anonymous) {
+            return Err(self.refused(Reason::NotWiped));
         }
         let (
             fd,
@@ -376,7 +420,7 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
             MapFlags::PRIVATE
         };
         // For private anonymous memory the kernel can do it in the same call: nothing but running out of memory can go wrong.
-        let at_once = self.populate && anonymous && !K::SHARED;
+        let at_once = self.options.populate && anonymous && !K::SHARED;
         let populate = if at_once {
             MapFlags::POPULATE
         } else {
@@ -386,9 +430,11 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
             layout,
             page_shift,
             prot,
-            flags: self.flags.union(kind).union(populate),
+            flags: self.options.flags.union(kind).union(populate),
             behind: fd.map(|fd| (fd, start)),
-            populate: self.populate && !at_once,
+            populate: self.options.populate && !at_once,
+            align: self.options.align,
+            fork: self.options.fork,
         })
     }
 

@@ -19,6 +19,10 @@ pub struct Extent {
     len: usize,
     /// The size in bytes of the atomics that are used on the map, or 0 if none were when this was taken.
     width: u8,
+    /// The log2 of the page size in bytes.
+    page_shift: u8,
+    /// Whether it is surely memory of no file.
+    anonymous: bool,
 }
 
 // SAFETY: an address, a length and a number; what may be done with the bytes is decided by `View`, whose methods say why they are
@@ -29,10 +33,34 @@ unsafe impl Send for Extent {}
 unsafe impl Sync for Extent {}
 
 impl Extent {
-    /// The extent of `len` bytes at `ptr`.
+    /// The extent of `len` bytes at `ptr`, in pages of this log2 of a size, with atomics of `width` bytes.
     #[inline]
-    pub(crate) fn new(ptr: NonNull<u8>, len: usize, width: u8) -> Self {
-        Self { ptr, len, width }
+    pub(crate) fn new(
+        ptr: NonNull<u8>,
+        len: usize,
+        width: u8,
+        page_shift: u8,
+        anonymous: bool,
+    ) -> Self {
+        Self {
+            ptr,
+            len,
+            width,
+            page_shift,
+            anonymous,
+        }
+    }
+
+    /// The page size in bytes.
+    #[inline]
+    pub(crate) fn page_size(self) -> usize {
+        1 << self.page_shift
+    }
+
+    /// Whether it is surely memory of no file.
+    #[inline]
+    pub(crate) fn is_anonymous(self) -> bool {
+        self.anonymous
     }
 
     /// The first byte.

@@ -98,7 +98,7 @@ impl fmt::Display for Fault {
         )?;
         f.write_str(match self.reason {
             Reason::OutOfRange => "the bytes must lie in the map",
-            Reason::Forbidden => "the map is remembered not to allow this; reprotect it first",
+            Reason::Forbidden => "the permissions of the map do not allow this; reprotect it first",
             _ => copy_hint(self.errno),
         })?;
         if self.copied == 0 {

@@ -15,6 +15,7 @@ mod build;
 pub mod builder;
 mod copy;
 mod duplicate;
+mod effects;
 mod error;
 mod extent;
 mod fault;

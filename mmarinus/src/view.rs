@@ -69,6 +69,18 @@ impl<'map, P: Permissions, K: Kind, B: Backing<K>> View<'map, P, K, B> {
         }
     }
 
+    /// The permissions.
+    #[inline]
+    pub(crate) fn perms(&self) -> P {
+        self.perms
+    }
+
+    /// Where the bytes are.
+    #[inline]
+    pub(crate) fn extent(&self) -> Extent {
+        self.extent
+    }
+
     /// The length in bytes.
     #[inline]
     #[must_use]

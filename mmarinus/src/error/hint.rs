@@ -29,6 +29,13 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         Reason::NotWholePages => {
             "this changes whole pages, so the range must start and end where pages do, or where the map does; round it"
         }
+        Reason::InPieces => {
+            "the kernel may hold this map as several mappings, since parts of it were locked, advised or joined, and could stop half \
+             way; split it where they meet"
+        }
+        Reason::NotAnonymous => {
+            "this map was made of a file before it was exposed, and giving its pages back would not zero them; write zeros instead"
+        }
         Reason::NotNeighbours => {
             "the second map must start right where the first one ends, at a page of the same size, and atomics of both must have \
              the same size"
@@ -39,6 +46,13 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         }
         Reason::AddressZero => {
             "nothing in Rust may live in page 0; ask for another address, or for `.anywhere()`"
+        }
+        Reason::NoAlignment => "an alignment is a power of two; round it up to one",
+        Reason::Unaligned => {
+            "the place that was asked for is no multiple of the alignment that was asked for; leave one of them out"
+        }
+        Reason::NotWiped => {
+            "only private anonymous memory is zeroed in a forked child; use `.dont_fork()` for other maps"
         }
         Reason::BadPermissions => "permissions are READ, WRITE and EXEC; take away the other bits",
         Reason::UnreservedShared => {
@@ -76,7 +90,7 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         Reason::HugeFile => {
             "this file is in huge pages, which are not supported yet; use a file system with ordinary pages"
         }
-        Reason::Forbidden => "the map is remembered not to allow this; reprotect it first",
+        Reason::Forbidden => "the permissions of the map do not allow this; reprotect it first",
         Reason::OutOfRange if operation == Operation::View => {
             "the range must start before it ends and lie in the map"
         }

@@ -132,12 +132,22 @@ pub(crate) enum Reason {
     NothingToGrow,
     /// What is to be changed does not start and end where pages do.
     NotWholePages,
+    /// The kernel may hold the map as several mappings.
+    InPieces,
+    /// The map is exposed, and was made of a file.
+    NotAnonymous,
     /// Two maps that do not make one.
     NotNeighbours,
     /// The source would start at another place in its first page than the map it replaces.
     OtherHead,
     /// A fixed placement at address 0, or so low that the first page would be there.
     AddressZero,
+    /// An alignment that is no power of two.
+    NoAlignment,
+    /// A place that is not aligned as it was asked.
+    Unaligned,
+    /// Zeros for a forked child, of memory that is shared or of a file.
+    NotWiped,
     /// Permissions with bits that are not read, write or execute.
     BadPermissions,
     /// Shared anonymous memory without a reservation.

@@ -29,6 +29,7 @@ pub(crate) use moves::Room;
 /// - Else the whole pages around `ptr .. ptr + len` are mapped, are at most `isize::MAX` bytes, do not contain address 0, and are
 ///   owned: nobody but this region unmaps, moves or reprotects them.
 /// - `whole` is only true if the kernel holds the pages as one mapping, or as part of one.
+/// - `anonymous` is only true if no file stands behind the pages.
 /// - `width` is 0, or the size in bytes of the only atomics that were made of the bytes through a shared reference.
 #[derive(Debug)]
 pub(crate) struct Region {
@@ -37,6 +38,7 @@ pub(crate) struct Region {
     page_shift: u8,
     width: AtomicU8,
     whole: AtomicBool,
+    anonymous: bool,
 }
 
 // SAFETY: pages belong to the process, not to a thread; any thread may unmap them.
@@ -60,6 +62,7 @@ impl Region {
             page_shift,
             width: AtomicU8::new(0),
             whole: AtomicBool::new(true),
+            anonymous: false,
         }
     }
 
@@ -122,6 +125,52 @@ impl Region {
         Self::replace(reservation, new)
     }
 
+    /// Maps new pages whose first whole page starts at a multiple of `align`, a power of two larger than the page size; near
+    /// `hint` if that is so.
+    #[cold]
+    pub(crate) fn map_aligned(
+        layout: Layout,
+        hint: usize,
+        align: usize,
+        prot: ProtFlags,
+        flags: MapFlags,
+        behind: Behind<'_>,
+    ) -> Result<Self, Errno> {
+        // First as the kernel likes, then just below that. Pages that would be brought in are not made in vain.
+        let mut hint = hint;
+        for _ in 0..2 {
+            if flags.intersects(MapFlags::POPULATE.union(MapFlags::LOCKED)) {
+                break;
+            }
+            let region = Self::map(layout, hint, prot, flags, behind)?;
+            let (start, _) = region.pages();
+            if start.is_multiple_of(align) {
+                return Ok(region);
+            }
+            hint = start & !(align - 1);
+        }
+        // A reservation in which the place surely is, cut down to it.
+        let spare = align - (1 << layout.page_shift());
+        let size = layout.len().checked_add(spare).ok_or(Errno::NOMEM)?;
+        let whole = Layout::new(0, size, layout.page_shift()).ok_or(Errno::NOMEM)?;
+        let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
+        let reservation = Self::map(whole, 0, ProtFlags::empty(), nothing, None)?;
+        let before = reservation.pages().0.wrapping_neg() & (align - 1);
+        let (_, rest) = reservation.split(before).map_err(|_| Errno::INVAL)?;
+        let (mut place, _) = rest.split(layout.len()).map_err(|_| Errno::INVAL)?;
+        place.skip(layout.head());
+        let new = Self::map(layout, 0, prot, flags, behind)?;
+        Self::replace(place, new)
+    }
+
+    /// Asks for fewer bytes: not the first `head`, which is less than a page.
+    fn skip(&mut self, head: usize) {
+        debug_assert!(head < self.page_size() && head < self.len);
+        // SAFETY: the pointer stays in the first page of the region.
+        self.ptr = unsafe { self.ptr.add(head) };
+        self.len -= head;
+    }
+
     /// Maps new pages over whatever is at `address`, a multiple of the page size.
     ///
     /// # Safety
@@ -168,6 +217,7 @@ impl Region {
             page_shift: layout.page_shift(),
             width: AtomicU8::new(0),
             whole: AtomicBool::new(true),
+            anonymous: behind.is_none(),
         })
     }
 
@@ -196,6 +246,7 @@ impl Region {
             page_shift,
             width: AtomicU8::new(0),
             whole: AtomicBool::new(false),
+            anonymous: false,
         }
     }
 
@@ -240,7 +291,8 @@ impl Region {
     /// Where the asked bytes are.
     #[inline]
     pub(crate) fn extent(&self) -> Extent {
-        Extent::new(self.ptr, self.len, self.width.load(Ordering::Relaxed))
+        let width = self.width.load(Ordering::Relaxed);
+        Extent::new(self.ptr, self.len, width, self.page_shift, self.anonymous)
     }
 
     /// Fixes the size in bytes of the atomics of this region, or says which other size was fixed before.
@@ -287,6 +339,7 @@ impl Region {
             page_shift: whole.page_shift,
             width: AtomicU8::new(width),
             whole: AtomicBool::new(is_whole),
+            anonymous: whole.anonymous,
         };
         Ok((part(whole.ptr, offset), part(second, whole.len - offset)))
     }

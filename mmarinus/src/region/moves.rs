@@ -21,7 +21,7 @@ pub(crate) enum Room {
 }
 
 impl Region {
-    /// A region at a new place, of the same page size as `like`.
+    /// A region at a new place, of the same page size and with the same behind it as `like`.
     ///
     /// # Safety
     ///
@@ -34,6 +34,7 @@ impl Region {
             page_shift: like.page_shift,
             width: AtomicU8::new(0),
             whole: AtomicBool::new(true),
+            anonymous: like.anonymous,
         }
     }
 
@@ -160,6 +161,7 @@ impl Region {
             page_shift: self.page_shift,
             width: AtomicU8::new(0),
             whole: AtomicBool::new(true),
+            anonymous: self.anonymous,
         })
     }
 
@@ -201,13 +203,14 @@ impl Region {
             Some(_) if second.len == 0 => Ok(self),
             Some(_) if self.len == 0 => Ok(second),
             Some(len) => {
-                let (first, _) = (ManuallyDrop::new(self), ManuallyDrop::new(second));
+                let (first, second) = (ManuallyDrop::new(self), ManuallyDrop::new(second));
                 Ok(Self {
                     ptr: as_one(first.ptr),
                     len,
                     page_shift: first.page_shift,
                     width: AtomicU8::new(widths[0].max(widths[1])),
                     whole: AtomicBool::new(false),
+                    anonymous: first.anonymous && second.anonymous,
                 })
             }
         }

@@ -10,11 +10,13 @@ mod atomics;
 mod builder;
 mod copies;
 mod descriptors;
+mod effects;
 mod error;
 mod leak;
 #[cfg(feature = "std")]
 mod load;
 mod onto;
+mod placement;
 mod promise;
 mod remap;
 mod reprotect;
