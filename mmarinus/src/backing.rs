@@ -79,7 +79,8 @@ pub unsafe trait NoFault<K: Kind>: Backing<K> {}
     message = "there are no atomics through `&self` on a `{K}` map of `{Self}`",
     label = "not memory that is shared without faults",
     note = "memory that nobody else changes gives slices, and `atomics_mut` through `&mut self`",
-    note = "`map.expose()` turns it into memory that others write; for files and devices, `unsafe {{ map.assume_present() }}` does",
+    note = "`map.expose()` turns it into memory that others write",
+    note = "for files and devices, `unsafe {{ map.assume_present() }}` does",
     note = "`read_at`, `write_at` and `view` copy from any map"
 )]
 pub unsafe trait Concurrent<K: Kind>: NoFault<K> {}

@@ -19,8 +19,8 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "the map would end past the largest offset in a file, 2^63 - 1; ask for a smaller offset"
         }
         Reason::Misplaced => {
-            "the address and the offset in the file must agree modulo the page size, since pages are mapped whole; \
-                 move one of them, or let the kernel choose with `.anywhere()` or `.near(address)`"
+            "the address and the offset in the file must agree modulo the page size, since pages are mapped whole; move one \
+             of them, or let the kernel choose with `.anywhere()` or `.near(address)`"
         }
         Reason::MisplacedMove => {
             "pages are moved whole, so the new address must agree with the old one modulo the page size"
@@ -30,19 +30,20 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "this changes whole pages, so the range must start and end where pages do, or where the map does; round it"
         }
         Reason::InPieces => {
-            "the kernel may hold this map as several mappings, since parts of it were locked, advised or joined, and could stop half \
-             way; split it where they meet"
+            "the kernel may hold this map as several mappings, since parts of it were locked, advised or joined, and could \
+             stop half way; split it where they meet"
         }
         Reason::NotAnonymous => {
-            "this map was made of a file before it was exposed, and giving its pages back would not zero them; write zeros instead"
+            "this map was made of a file before it was exposed, and giving its pages back would not zero them; write zeros \
+             instead"
         }
         Reason::NotNeighbours => {
-            "the second map must start right where the first one ends, at a page of the same size, and atomics of both must have \
-             the same size"
+            "the second map must start right where the first one ends, at a page of the same size, and atomics of both must \
+             have the same size"
         }
         Reason::OtherHead => {
-            "pages are replaced whole, so the new first byte must lie as far into its page as the old one; give an offset that \
-                 agrees with the address modulo the page size (0 for anonymous memory)"
+            "pages are replaced whole, so the new first byte must lie as far into its page as the old one; give an offset \
+             that agrees with the address modulo the page size (0 for anonymous memory)"
         }
         Reason::AddressZero => {
             "nothing in Rust may live in page 0; ask for another address, or for `.anywhere()`"
@@ -56,16 +57,16 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         }
         Reason::BadPermissions => "permissions are READ, WRITE and EXEC; take away the other bits",
         Reason::UnreservedShared => {
-            "shared anonymous memory without a reservation raises SIGBUS when memory runs out; leave out `.no_reserve()`, \
-                 or map it `Private`"
+            "shared anonymous memory without a reservation raises SIGBUS when memory runs out; leave out `.no_reserve()`, or \
+             map it `Private`"
         }
         Reason::NothingToPopulate => {
             "pages come in by reading or writing, and these permissions allow neither; leave out `.populate()`, or map with \
-                 perms::Read and reprotect afterwards"
+             perms::Read and reprotect afterwards"
         }
         Reason::StandardFd => {
-            "behind 0, 1 and 2 any code may put another file at any time; duplicate the descriptor (`try_clone_to_owned`) and \
-                 map the duplicate"
+            "behind 0, 1 and 2 any code may put another file at any time; duplicate the descriptor (`try_clone_to_owned`) \
+             and map the duplicate"
         }
         Reason::Directory => {
             "this is a directory, and only files have bytes to map; name a file in it"
@@ -82,7 +83,7 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         }
         Reason::KernelFile => {
             "the kernel makes this file up (procfs, sysfs and their like): its pages are no page cache; read it, or map it \
-                 with `.from_device`"
+             with `.from_device`"
         }
         Reason::SecretFile => {
             "files of memfd_secret cannot be copied from by the kernel, so no checked copy exists"
@@ -106,11 +107,12 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         Reason::OtherPages => "what replaces pages must have the same length and page size as they",
         Reason::RangeLost => {
             "the kernel may have unmapped the range before it failed, and another thread may own it by now, so the old map \
-                 is gone; the usual cause is vm.max_map_count (raise it, or hold fewer maps), or a driver whose pages do not move"
+             is gone; the usual cause is vm.max_map_count (raise it, or hold fewer maps), or a driver whose pages do not \
+             move"
         }
         Reason::PermissionsLost => {
             "some pages were changed before the failure and could not be changed back, so the map was unmapped; the usual \
-                 cause is vm.max_map_count, or a part that was sealed by mseal"
+             cause is vm.max_map_count, or a part that was sealed by mseal"
         }
     }
 }
@@ -120,8 +122,8 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
     use Operation as O;
     match (operation, errno) {
         (O::Mmap, Errno::ACCESS) => {
-            "the file must be open for reading; to write to a shared map it must be open for writing as well (O_RDWR), and not \
-             sealed; open it so, or map it `Private`"
+            "the file must be open for reading; to write to a shared map it must be open for writing as well (O_RDWR), and \
+             not sealed; open it so, or map it `Private`"
         }
         (O::Mmap, Errno::AGAIN) => {
             "locked memory would pass RLIMIT_MEMLOCK; raise the limit (ulimit -l), or leave out `.locked()`"
@@ -130,8 +132,8 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "the descriptor was opened with O_PATH; open the file for reading"
         }
         (O::Mmap, Errno::EXIST) => {
-            "something is mapped there, or the main thread's stack ends just above it, or it is below vm.mmap_min_addr; choose \
-             another address, or use `.near(address)`"
+            "something is mapped there, or the main thread's stack ends just above it, or it is below vm.mmap_min_addr; \
+             choose another address, or use `.near(address)`"
         }
         (O::Mmap, Errno::INVAL) => {
             "the kernel takes no such combination of address, length, offset and flags for this file"
@@ -141,8 +143,8 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "the driver or file system behind this descriptor has nothing to map; read it instead"
         }
         (O::Mmap, Errno::NOMEM) => {
-            "no room: the address space, RLIMIT_AS (ulimit -v), the commit limit (vm.overcommit_memory) or vm.max_map_count is \
-             used up, or the addresses lie outside of it; ask for fewer bytes, hold fewer maps, or use `.no_reserve()`"
+            "no room: the address space, RLIMIT_AS (ulimit -v), the commit limit (vm.overcommit_memory) or vm.max_map_count \
+             is used up, or the addresses lie outside of it; ask for fewer bytes, hold fewer maps, or use `.no_reserve()`"
         }
         (O::Mmap, Errno::OVERFLOW) => "the map would end past the largest offset in a file",
         (O::Mmap, Errno::OPNOTSUPP) => "the file system does not support this flag",
@@ -152,8 +154,8 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         }
         (O::Mmap, Errno::TXTBSY) => "the file is being executed or swapped to",
         (O::Mprotect, Errno::ACCESS) => {
-            "the file was not opened for writing and the map is shared, or a policy forbids pages that are executable; open it \
-             for reading and writing, or map it `Private`"
+            "the file was not opened for writing and the map is shared, or a policy forbids pages that are executable; open \
+             it for reading and writing, or map it `Private`"
         }
         (O::Mprotect, Errno::NOMEM) => {
             "a part with other permissions is a mapping of its own, and there are vm.max_map_count of them; raise it or hold \
@@ -168,8 +170,8 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         }
         (O::Munmap, Errno::PERM) => "a part is sealed by mseal, and sealed pages stay mapped",
         (O::Populate, Errno::FAULT) => {
-            "some page could not be brought in: the file ends before the map does, its storage is full or failed, or the device \
-             has no page there; map less, or extend the file first"
+            "some page could not be brought in: the file ends before the map does, its storage is full or failed, or the \
+             device has no page there; map less, or extend the file first"
         }
         (O::Populate, Errno::OPNOTSUPP) => {
             "bringing in pages that may only be written needs Linux 5.14; ask for perms::ReadWrite, or leave out `.populate()`"
@@ -179,12 +181,12 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "the map is locked, and would pass RLIMIT_MEMLOCK; raise the limit (ulimit -l), or unlock it"
         }
         (O::Resize | O::Move | O::Take | O::Duplicate, Errno::FAULT) => {
-            "the kernel holds this map as several mappings, since parts of it were locked, advised or joined, and works on one only; \
-             split it where they meet"
+            "the kernel holds this map as several mappings, since parts of it were locked, advised or joined, and works on \
+             one only; split it where they meet"
         }
         (O::Resize | O::Move | O::Take | O::Duplicate, Errno::NOMEM) => {
-            "no room: what follows the map is taken (if it is to stay where it is), or the address space, RLIMIT_AS, the commit limit \
-             (vm.overcommit_memory) or vm.max_map_count is used up"
+            "no room: what follows the map is taken (if it is to stay where it is), or the address space, RLIMIT_AS, the \
+             commit limit (vm.overcommit_memory) or vm.max_map_count is used up"
         }
         (O::Move, Errno::EXIST) => "something is mapped there; choose another address",
         (O::Take, Errno::INVAL) => "emptying pages of files by moving them needs Linux 5.13",
@@ -199,15 +201,15 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "advice for a part makes a mapping of its own, and there are vm.max_map_count of them; or memory ran out"
         }
         (O::Madvise, Errno::INVAL) => {
-            "this kernel, or these pages (of a device, of a secret, locked, or without permission to read and write), do not know \
-             the advice; each constant of Advice says since when it exists"
+            "this kernel, or these pages (of a device, of a secret, locked, or without permission to read and write), do not \
+             know the advice; each constant of Advice says since when it exists"
         }
         (O::Madvise, Errno::FAULT) => {
             "some page could not be brought in: the file ends before the map does, or its storage failed"
         }
         (O::Mlock, Errno::NOMEM | Errno::PERM) => {
-            "locked memory would pass RLIMIT_MEMLOCK (ulimit -l), or a page could not be brought in: past the end of a file, or \
-             without permission to read or write it"
+            "locked memory would pass RLIMIT_MEMLOCK (ulimit -l), or a page could not be brought in: past the end of a file, \
+             or without permission to read or write it"
         }
         (O::Mlock, Errno::AGAIN) => "some pages could not be brought in now; try again",
         (O::Msync, Errno::BUSY) => "pages that are locked are not invalidated; unlock them first",
