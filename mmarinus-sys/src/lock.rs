@@ -153,7 +153,8 @@ pub unsafe fn mlock2(addr: *mut c_void, len: usize, flags: MlockFlags) -> Result
 /// # Errors
 ///
 /// - `EINVAL`: the range, extended to whole pages, wraps around (found before the call).
-/// - `ENOMEM`: part of the range is not mapped, or more mappings than `vm.max_map_count` would be needed.
+/// - `ENOMEM`: part of the range is not mapped, or more mappings than `vm.max_map_count` would be needed. Part of the range may
+///   be unlocked then.
 ///
 /// # Safety
 ///

@@ -262,6 +262,8 @@ impl PageStatus {
 /// - `ENOSYS`: the kernel is built without NUMA.
 /// - `EPERM`: `MOVE_ALL` without `CAP_SYS_NICE`.
 ///
+/// A call over several maps that fails may have set the policy of the first ones.
+///
 /// # Safety
 ///
 /// The range must be [owned](crate#safety). A huge page of it that is not there yet may turn into a `SIGBUS` for whoever
@@ -364,6 +366,8 @@ pub fn set_mempolicy(mode: Mpol, mode_flags: MpolModeFlags, nodes: &NodeMask) ->
 /// - `ENOENT`: a mapping of the range has no policy of its own.
 /// - `ENOSYS`: the kernel is older than 5.17 or built without NUMA.
 /// - `EOPNOTSUPP`: a policy of the range is neither `BIND` nor `PREFERRED_MANY`.
+///
+/// A call over several maps that fails may have changed the first ones.
 ///
 /// # References
 ///

@@ -1,7 +1,7 @@
 //! Questions about features: each is a call that cannot do anything, and whose answer differs where the feature is missing.
 #![expect(unsafe_code, reason = "the calls that are asked for are unsafe")]
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_void};
 use core::ptr;
 
 use linux_raw_sys::general as raw;
@@ -13,11 +13,11 @@ use super::Support;
 use super::cached::Cached;
 use crate::raw::syscall;
 use crate::{
-    Advice, Errno, MapFlags, MemfdFlags, MemfdSecretFlags, PageCategories, PagemapScan,
-    ProcmapFlags, ProtFlags, Result, UffdFeatures, UserfaultfdFlags, get_mdwe, get_memory_merge,
-    get_mempolicy_mems_allowed, madvise, memfd_secret, mmap_anonymous, mseal, munmap, page_size,
-    pagemap_scan, process_madvise, procmap_query, set_mempolicy_home_node, set_vma_anon_name,
-    uffdio_api, userfaultfd, userfaultfd_ioc_new,
+    Advice, Errno, MapFlags, MemfdFlags, MemfdSecretFlags, MprotectFlags, PageCategories,
+    PagemapScan, Pkey, ProcmapFlags, ProtFlags, Result, UffdFeatures, UserfaultfdFlags, get_mdwe,
+    get_memory_merge, get_mempolicy_mems_allowed, madvise, memfd_secret, mmap_anonymous, mseal,
+    munmap, page_size, pagemap_scan, pkey_mprotect, process_madvise, procmap_query,
+    set_mempolicy_home_node, set_vma_anon_name, uffdio_api, userfaultfd, userfaultfd_ioc_new,
 };
 
 /// Not the number of any open file.
@@ -42,6 +42,16 @@ fn scan_nothing(category: PageCategories) -> Result<()> {
     };
     pagemap_scan(open(c"/proc/self/pagemap")?, 0..0, &scan, &mut [])?;
     Ok(())
+}
+
+/// Maps a page that nobody may touch, asks about it, and unmaps it.
+fn with_page(kind: MapFlags, ask: impl FnOnce(*mut c_void) -> Result<()>) -> Result<()> {
+    // SAFETY: no address is asked for, so nothing is replaced.
+    let addr = unsafe { mmap_anonymous(ptr::null_mut(), page_size(), ProtFlags::empty(), kind)? };
+    let answer = ask(addr.as_ptr());
+    // SAFETY: the page has just been made here, and nobody else knows of it.
+    unsafe { munmap(addr.as_ptr(), page_size())? };
+    answer
 }
 
 /// Makes a userfaultfd by the device.
@@ -82,21 +92,23 @@ impl Support {
     }
 
     /// Whether the CPU has protection keys and the kernel uses them: [`pkey_alloc`](crate::pkey_alloc).
+    ///
+    /// A call for nothing says too little, so the first question maps a page and unmaps it.
     #[must_use]
     pub fn pkeys() -> bool {
         static ANSWER: Cached = Cached::new();
         // On aarch64 the kernel counts key 0 as allocated even where the CPU has none, so the CPU is asked: `HWCAP2_POE`.
         #[cfg(target_arch = "aarch64")]
-        if rustix::param::linux_hwcap().1 & 1 << 63 == 0 {
+        if rustix::param::linux_hwcap().1 as u64 & 1 << 63 == 0 {
             return false;
         }
-        // Two pages below the end of the addresses nobody can have memory. A kernel with keys finds key 0 good, then sees
-        // that nothing is mapped; one without says that the key is bad.
-        let nowhere = 0usize.wrapping_sub(2 * page_size());
-        let args = [nowhere, page_size(), 0, 0, 0, 0];
-        // SAFETY: nothing is mapped there.
-        let asked = || unsafe { syscall(raw::__NR_pkey_mprotect as _, args) };
-        ANSWER.fails_with(Errno::NOMEM, asked)
+        // Without keys not even key 0 is good, which every page has.
+        ANSWER.succeeds(|| {
+            with_page(MapFlags::PRIVATE, |addr| {
+                // SAFETY: nobody else knows of the page, which keeps the permissions and the key that it has.
+                unsafe { pkey_mprotect(addr, page_size(), MprotectFlags::empty(), Pkey::DEFAULT) }
+            })
+        })
     }
 
     /// Whether [`memfd_secret`] is there and switched on (since Linux 5.14; by default since 6.5).
@@ -153,19 +165,7 @@ impl Support {
     #[must_use]
     pub fn droppable() -> bool {
         static ANSWER: Cached = Cached::new();
-        ANSWER.succeeds(|| {
-            // SAFETY: no address is asked for, so nothing is replaced.
-            let addr = unsafe {
-                mmap_anonymous(
-                    ptr::null_mut(),
-                    page_size(),
-                    ProtFlags::empty(),
-                    MapFlags::DROPPABLE,
-                )?
-            };
-            // SAFETY: the page has just been made here, and nobody knows of it.
-            unsafe { munmap(addr.as_ptr(), page_size()) }
-        })
+        ANSWER.succeeds(|| with_page(MapFlags::DROPPABLE, |_| Ok(())))
     }
 
     /// Whether [`process_madvise`] is there (since Linux 5.10).

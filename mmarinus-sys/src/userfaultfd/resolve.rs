@@ -3,7 +3,8 @@
 //! # Partial completion
 //!
 //! A call over several pages can stop half way. Then it returns how many bytes it did, which is less than was asked for, as
-//! `write(2)` does; a second call for the rest gives the reason if it persists. An error means that nothing was done.
+//! `write(2)` does; a second call for the rest gives the reason if it persists. An error means that nothing was done. Of
+//! `UFFDIO_WRITEPROTECT` alone the kernel does not say how far it came.
 #![expect(unsafe_code, reason = "these ioctls decide what pages hold")]
 
 use core::ffi::c_void;
@@ -297,6 +298,8 @@ pub unsafe fn uffdio_zeropage(
 /// - `EINVAL`: `addr` or `len` is not page aligned, or 0; the mode is unknown, or `WP` with `DONTWAKE`.
 /// - `ENOENT`: the range is not in maps that are registered for `WP` with this userfaultfd.
 /// - `ESRCH`: the process that made `uffd` is gone.
+///
+/// A call over several maps that fails may have changed the first ones: the kernel does not say how far it came.
 ///
 /// # Safety
 ///
