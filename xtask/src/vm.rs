@@ -1,7 +1,7 @@
 //! `cargo xtask vm`: the test programs of the workspace in emulated machines, on other kernels and with other hardware.
 //!
 //! Kernels and the emulator come from Debian, and are kept below the target folder; nothing is installed. What cannot be had
-//! is reported as not run. A guest counts as passed only if it says so itself, by a code, and if no line of it is missing.
+//! is reported as not run. A guest counts as passed only if it says so itself, by the code of its run, and if no line of it is missing.
 
 mod cpio;
 mod debian;
@@ -38,6 +38,9 @@ const OLDEST: &str = "5.10";
 
 /// How long a guest may run unless the caller says less.
 const LIMIT: Duration = Duration::from_secs(1200);
+
+/// What a kernel says of itself when it is broken, whoever broke it.
+const COMPLAINTS: [&str; 4] = ["BUG: ", "Oops: ", "Kernel panic", "Out of memory: "];
 
 /// What the caller wants.
 #[derive(Debug, Default)]
@@ -206,7 +209,8 @@ impl<'a> Machine<'a> {
                 .join(format!("{}-{}.{what}", kernel.release, guest.name))
         };
         let (archive, console) = (file("cpio"), file("console"));
-        let bytes = guest.archive(self.sh, kernel, &self.programs, &self.disk)?;
+        let code = code();
+        let bytes = guest.archive(self.sh, kernel, &self.programs, &self.disk, &code)?;
         self.sh.write_file(&archive, bytes)?;
         let run = Run {
             machine: guest.machine(),
@@ -215,7 +219,7 @@ impl<'a> Machine<'a> {
             archive: &archive,
             console: &console,
         };
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome::new(&code);
         let end = self.qemu.run(&run, limit, |line| {
             if line.starts_with("guest: ") && !line.starts_with("guest: need") {
                 println!("{line}");
@@ -228,16 +232,31 @@ impl<'a> Machine<'a> {
             end != End::Cut || limit == LIMIT || outcome.has_failed(),
             "the time for all guests was over before it came to its end"
         );
+        let console_text = self.sh.read_file(&console).unwrap_or_default();
+        let complaints = console_text
+            .lines()
+            .filter(|line| COMPLAINTS.iter().any(|word| line.contains(word)));
+        outcome.trouble.extend(
+            complaints
+                .take(3)
+                .map(|line| format!("the kernel says: {line}")),
+        );
         let programs = self.programs.tests.iter();
         let names: Vec<(&str, &[String])> = programs
             .map(|program| (&*program.name, &*program.tests))
             .collect();
         outcome.end(&end, &names);
         if !outcome.is_good() {
-            show(&outcome, &self.sh.read_file(&console).unwrap_or_default());
+            show(&outcome, &console_text);
         }
         Ok(outcome)
     }
+}
+
+/// A code that no other run has.
+fn code() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    format!("{:x}", now.unwrap_or_default().as_nanos())
 }
 
 /// Shows what failed programs printed, and the kernel's last words.

@@ -42,7 +42,7 @@ impl Archive {
     }
 
     /// Adds a folder, and those above it.
-    pub(super) fn folder(&mut self, path: &str) {
+    fn folder(&mut self, path: &str) {
         self.with_folders(path);
         if self.folders.insert(path.to_owned()) {
             self.entry(path, FOLDER, (0, 0), &[]);

@@ -76,6 +76,7 @@ impl Guest {
         kernel: &Kernel,
         programs: &Programs,
         disk: &[u8],
+        code: &str,
     ) -> Result<Vec<u8>> {
         let mut archive = Archive::default();
         archive.device("/dev/console", 5, 1);
@@ -90,6 +91,7 @@ impl Guest {
             .collect();
         archive.file("/vm/features", features.as_bytes());
         archive.file("/vm/environment", self.environment(&wanted).as_bytes());
+        archive.file("/vm/code", code.as_bytes());
         archive.file("/vm/limit", format!("{LIMIT}\n").as_bytes());
         let mut list = String::new();
         for (
@@ -107,7 +109,6 @@ impl Guest {
                 folder.display().to_string(),
             );
             archive.program(&path, bytes);
-            archive.folder(&folder);
             list += &format!("{path}\t{name}\t{folder}\n");
         }
         archive.file("/vm/programs", list.as_bytes());

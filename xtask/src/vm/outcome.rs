@@ -17,7 +17,10 @@ pub(super) struct Outcome {
     /// Each feature: whether it is there, and whether it was to be there.
     pub(super) features: BTreeMap<String, (String, String)>,
     pub(super) programs: Vec<Program>,
-    done: bool,
+    /// By this the guest shows that it speaks of this run.
+    code: String,
+    /// What the guest says at its end: whether all was well.
+    done: Option<bool>,
 }
 
 /// What came of one test program.
@@ -53,6 +56,14 @@ pub(super) struct Counts {
 }
 
 impl Outcome {
+    /// Nothing is read yet; the guest ends by saying this code.
+    pub(super) fn new(code: &str) -> Self {
+        Self {
+            code: code.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// Reads a line of the guest.
     pub(super) fn read_line(&mut self, line: &str) {
         if let Some(output) = line
@@ -99,7 +110,7 @@ impl Outcome {
                 program.seconds = seconds.parse().unwrap_or(0);
                 program.end(&how.join(" "));
             }
-            ("done", _) => self.done = true,
+            ("done", [word, code]) if *code == self.code => self.done = Some(*word == "well"),
             _ => return false,
         }
         true
@@ -153,24 +164,22 @@ impl Outcome {
             let listed = programs.iter().find(|(name, _)| *name == program.name);
             program.name_the_lost(listed.map_or(&[], |(_, tests)| tests));
         }
-        if !self.done {
-            self.trouble
-                .push("the guest did not come to its end".to_owned());
-        }
-        let explained = !self.trouble.is_empty()
-            || self
-                .programs
-                .iter()
-                .any(|program| program.counts().failed > 0);
         match end {
-            End::Not(how) if self.done && explained => {
-                self.trouble.retain(|trouble| trouble != how)
-            }
-            End::Not(how) => self.trouble.push(how.clone()),
+            End::Off => {}
             End::Cut => self
                 .trouble
                 .push("it hung until its time was over".to_owned()),
-            End::Well => {}
+            End::Not(how) => self.trouble.push(how.clone()),
+        }
+        match self.done {
+            None => self
+                .trouble
+                .push("the guest did not come to its end".to_owned()),
+            Some(false) if !self.has_failed() => {
+                self.trouble
+                    .push("the guest says that not all was well, and not what".to_owned());
+            }
+            Some(_) => {}
         }
     }
 
@@ -182,7 +191,7 @@ impl Outcome {
     /// Whether the guest and all that ran in it did well.
     pub(super) fn is_good(&self) -> bool {
         let Counts { passed, failed, .. } = self.counts();
-        self.done && self.trouble.is_empty() && failed == 0 && passed > 0
+        self.done == Some(true) && self.trouble.is_empty() && failed == 0 && passed > 0
     }
 
     /// All tests of all programs.
@@ -321,10 +330,10 @@ mod tests {
 
     const GOOD: &str = "guest: release 6.12.1\nguest: feature pkeys yes yes\nguest: begin a.rs\n| running 2 tests\n\
         | test a ... ok\n| test b ... ok\n|\n| test result: ok.\nguest: skip b\tno root\nguest: need a\tpkeys\n\
-        guest: end a.rs 3 code 0\nguest: done";
+        guest: end a.rs 3 code 0\nguest: done well 7";
 
     fn read(text: &str, end: End) -> Outcome {
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome::new("7");
         text.lines().for_each(|line| outcome.read_line(line));
         outcome.end(&end, &[("a.rs", &["a", "b"].map(String::from))]);
         outcome
@@ -332,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_good_guest_is_good() {
-        let outcome = read(GOOD, End::Well);
+        let outcome = read(GOOD, End::Off);
         assert!(outcome.is_good(), "{outcome:?}");
         assert_eq!(
             outcome.counts(),
@@ -374,7 +383,7 @@ mod tests {
             }
             let mut rest = lines.clone();
             let line = rest.remove(missing);
-            assert!(!read(&rest.join("\n"), End::Well).is_good(), "{line}");
+            assert!(!read(&rest.join("\n"), End::Off).is_good(), "{line}");
         }
     }
 
@@ -389,17 +398,17 @@ mod tests {
             ("a ... ok", "a ... FAILED"),
             ("pkeys yes yes", "pkeys no yes"),
             ("pkeys yes yes", "pkeys yes no"),
-            ("guest: done", "guest: trouble no disk\nguest: done"),
-            ("guest: done", "noise\nguest: done"),
+            (
+                "guest: done well 7",
+                "guest: trouble no disk\nguest: done well 7",
+            ),
+            ("guest: done well 7", "noise\nguest: done well 7"),
             ("a.rs", "b.rs"),
         ] {
-            assert!(
-                !read(&GOOD.replace(good, bad), End::Well).is_good(),
-                "{bad}"
-            );
+            assert!(!read(&GOOD.replace(good, bad), End::Off).is_good(), "{bad}");
         }
-        assert!(!read("", End::Well).is_good());
-        let lost = read(&GOOD.replace("| test a ... ok", "|"), End::Well);
+        assert!(!read("", End::Off).is_good());
+        let lost = read(&GOOD.replace("| test a ... ok", "|"), End::Off);
         let trouble = lost.programs[0].trouble.as_deref().unwrap_or_default();
         assert_eq!(
             trouble,
@@ -411,11 +420,9 @@ mod tests {
     fn a_failed_test_explains_the_code() {
         let text = GOOD
             .replace("a ... ok", "a ... FAILED")
-            .replace("code 0", "code 101");
-        let outcome = read(
-            &text,
-            End::Not("the guest says that not all was well".to_owned()),
-        );
+            .replace("code 0", "code 101")
+            .replace("well", "not-well");
+        let outcome = read(&text, End::Off);
         assert!(!outcome.is_good());
         assert!(outcome.trouble.is_empty(), "{:?}", outcome.trouble);
         assert_eq!(

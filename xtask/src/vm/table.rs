@@ -155,10 +155,10 @@ mod tests {
     fn outcome() -> Outcome {
         let text = "guest: release 6.12.1\nguest: feature pkeys yes yes\nguest: feature dax no yes\nguest: begin a.rs\n\
             | running 2 tests\n| test a ... ok\n| test b ... ok\nguest: skip b\tno root\nguest: need a\tpkeys\n\
-            guest: need b\tmseal\nguest: end a.rs 3 code 0\nguest: done";
-        let mut outcome = Outcome::default();
+            guest: need b\tmseal\nguest: end a.rs 3 code 0\nguest: done well 7";
+        let mut outcome = Outcome::new("7");
         text.lines().for_each(|line| outcome.read_line(line));
-        outcome.end(&End::Well, &[("a.rs", &[]), ("b.rs", &[])]);
+        outcome.end(&End::Off, &[("a.rs", &[]), ("b.rs", &[])]);
         outcome
     }
 

@@ -16,13 +16,6 @@ use crate::report::Report;
 /// A module takes its time to find its devices.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is written to the port of the debug exit device when all is well, and otherwise.
-const WELL: u8 = 0x10;
-const NOT_WELL: u8 = 0x01;
-
-/// The port of the debug exit device.
-const PORT: u64 = 0x501;
-
 /// Mounts what programs expect.
 pub(crate) fn mount_what_the_kernel_offers() -> io::Result<()> {
     for (kind, folder) in [
@@ -100,14 +93,9 @@ fn fill(disk: &File, image: &str) -> io::Result<()> {
     disk.sync_all()
 }
 
-/// Ends the guest, so that the host sees whether all was well.
-pub(crate) fn leave(well: bool) -> io::Result<()> {
+/// Ends the guest.
+pub(crate) fn leave() -> io::Result<()> {
     // What was written to a serial line may still be on its way.
     sleep(Duration::from_millis(100));
-    let code = if well { WELL } else { NOT_WELL };
-    if let Ok(port) = OpenOptions::new().write(true).open("/dev/port") {
-        port.write_all_at(&[code], PORT)?;
-    }
-    // Without that device: the host knows no code, and so no success.
     Ok(reboot(RebootCommand::PowerOff)?)
 }

@@ -48,6 +48,8 @@ fn run_one(report: &Report, program: &Program<'_>, limit: Duration) -> io::Resul
     let begin = Instant::now();
     fs::write(SKIPPED, "")?;
     fs::write(NEEDED, "")?;
+    // It may lie where the first process has mounted something.
+    fs::create_dir_all(program.folder)?;
     let (output, input) = io::pipe()?;
     let mut command = Command::new(program.path);
     command
