@@ -153,6 +153,8 @@ bitflags! {
 ///
 /// - With `FIXED` the range must be [owned](crate#safety) and [unborrowed](crate#safety); with `GROWSDOWN` so must the
 ///   addresses that the map may grow into.
+/// - With `FIXED_NOREPLACE` the range must not be where a stack that grows may come to, as that of the main thread: it would
+///   use the map as its own, without a fault. A hint that is too near to one is not taken.
 /// - What the map's bytes then are is up to everyone who can write or truncate the file: a reference into it is only right
 ///   while nobody does, and touching a page past the file's end raises `SIGBUS`.
 /// - The file may belong to a driver for which mapping, or writing to the map, has effects of its own.
@@ -221,6 +223,8 @@ pub unsafe fn mmap(
 ///
 /// - With `FIXED` the range must be [owned](crate#safety) and [unborrowed](crate#safety); with `GROWSDOWN` so must the addresses
 ///   that the map may grow into.
+/// - With `FIXED_NOREPLACE` the range must not be where a stack that grows may come to, as that of the main thread: it would
+///   use the map as its own, without a fault. A hint that is too near to one is not taken.
 /// - The bytes of a `DROPPABLE` map may turn to zeros at any moment: no reference to them is right.
 /// - A page of a map with `HUGETLB` or `NORESERVE` that cannot be had when it is touched first is a signal.
 ///

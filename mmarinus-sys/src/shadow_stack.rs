@@ -71,7 +71,9 @@ pub fn map_shadow_stack(
         0,
         0,
     ];
-    // SAFETY: the kernel never replaces a map here: where something is mapped, the call fails.
+    // SAFETY:
+    // - The kernel never replaces a map here: where something is mapped, the call fails.
+    // - Should a stack grow into the map, its first write there is a signal, since only calls and returns write to it.
     let addr = unsafe { syscall(raw::__NR_map_shadow_stack as _, args)? };
     // The kernel never chooses address 0.
     NonNull::new(ptr::with_exposed_provenance_mut(addr)).ok_or(Errno::NOMEM)

@@ -275,6 +275,25 @@ fn fixed_noreplace_takes_what_is_free() {
 }
 
 #[test]
+fn a_hint_keeps_away_from_the_stack_and_fixed_noreplace_does_not() {
+    // In a child, whose stack of the first thread nobody needs to grow.
+    let status = in_child!({
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let stack = maps.lines().find(|line| line.ends_with("[stack]"));
+        let (start, _) = stack.and_then(|line| line.split_once('-')).unwrap();
+        let start = usize::from_str_radix(start, 16).unwrap();
+        let below = ptr::without_provenance_mut(start - page_size());
+        let near = page_at(below, MapFlags::PRIVATE).unwrap();
+        assert_ne!(near.as_ptr(), below);
+        let fixed = MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE;
+        assert_eq!(page_at(below, fixed).unwrap().as_ptr(), below);
+        unmap(below, page_size()).unwrap();
+        unmap(near.as_ptr(), page_size()).unwrap();
+    });
+    assert!(status.success(), "{status}");
+}
+
+#[test]
 fn fixed_addresses_are_checked() {
     let pages = Pages::new(2);
     let fixed = MapFlags::PRIVATE | MapFlags::FIXED;

@@ -104,8 +104,11 @@ fn queries_find_every_map_of_the_text() {
         std::io::Read::read_to_string(&mut &maps, &mut text).expect("the text");
         assert!(found.len() < found.capacity() && text.len() < text.capacity());
 
-        // The page of old system calls is in the text, but is no map of the process.
-        let lines = text.lines().filter(|line| !line.ends_with("[vsyscall]"));
+        // Pages that the kernel shows to all are in the text, but are no maps of the process.
+        let of_all = ["[vsyscall]", "[vectors]"];
+        let lines = text
+            .lines()
+            .filter(|line| !of_all.iter().any(|name| line.ends_with(name)));
         let found = found.iter().map(|(vma, name, len)| {
             let (major, minor) = (vma.dev_major, vma.dev_minor);
             let letters = letters(vma.flags);
