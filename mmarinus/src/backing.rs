@@ -3,6 +3,8 @@
 //! | backing | how one gets it | `Private` | `Shared` |
 //! | --- | --- | --- | --- |
 //! | [`Anonymous`] | `.anonymously()` | slices | atomics |
+//! | [`Sealed`] | `.from_sealed(&memfd, offset)` | slices | slices, read only |
+//! | [`SizeSealed`] | `.from_size_sealed(&memfd, offset)` | atomics | atomics |
 //! | [`Stable`] | `unsafe { map.assume_stable() }` | slices | slices |
 //! | [`Present`] | `unsafe { map.assume_present() }` | atomics | atomics |
 //! | [`Exposed`] | `map.expose()` | atomics | atomics |
@@ -24,6 +26,14 @@ pub struct Anonymous;
 /// A regular file or a block device, which anybody may write or truncate at any moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct File;
+
+/// A memory file whose seals prove that its bytes and its size never change again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Sealed;
+
+/// A memory file whose seals prove that it never gets shorter; others may write it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SizeSealed;
 
 /// Any other file descriptor, whose driver decides what the pages are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -154,6 +164,8 @@ pub trait Syncable<K: Kind>: Backing<K> {}
 impl<K: Kind> Backing<K> for Anonymous {}
 impl<K: Kind> Backing<K> for File {}
 impl<K: Kind> Backing<K> for Device {}
+impl<K: Kind> Backing<K> for Sealed {}
+impl<K: Kind> Backing<K> for SizeSealed {}
 impl<K: Kind> Backing<K> for Stable {}
 impl<K: Kind> Backing<K> for Present {}
 impl<K: Kind> Backing<K> for Exposed {}
@@ -162,6 +174,14 @@ impl<K: Kind> Backing<K> for Exposed {}
 // fail to, is refused by the builder.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoFault<K> for Anonymous {}
+// SAFETY: the seals keep the file as long as it was when the map was made within it, and as none of them can be punched into
+// a hole, all its pages are there since they were read.
+#[diagnostic::do_not_recommend]
+unsafe impl<K: Kind> NoFault<K> for Sealed {}
+// SAFETY: the seal keeps the file as long as it was when the map was made within it; a hole gets a page when it is touched, since
+// memory may be overcommitted.
+#[diagnostic::do_not_recommend]
+unsafe impl<K: Kind> NoFault<K> for SizeSealed {}
 // SAFETY: the caller of `assume_stable` promises that the file reaches the end of the map, with its blocks allocated.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoFault<K> for Stable {}
@@ -177,6 +197,9 @@ unsafe impl<K: Kind> NoFault<K> for Exposed {}
 unsafe impl Concurrent<Shared> for Anonymous {}
 // SAFETY: `NoFault` above; not `NoRace`.
 #[diagnostic::do_not_recommend]
+unsafe impl<K: Kind> Concurrent<K> for SizeSealed {}
+// SAFETY: `NoFault` above; not `NoRace`.
+#[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Concurrent<K> for Present {}
 // SAFETY: `NoFault` above; not `NoRace`.
 #[diagnostic::do_not_recommend]
@@ -185,6 +208,9 @@ unsafe impl<K: Kind> Concurrent<K> for Exposed {}
 // SAFETY: `NoFault` above; private anonymous memory is reached through this map alone, a forked child gets a copy.
 #[diagnostic::do_not_recommend]
 unsafe impl NoRace<Private> for Anonymous {}
+// SAFETY: `NoFault` above; nobody writes a file with the seal `WRITE`, and a private map keeps its writes to itself.
+#[diagnostic::do_not_recommend]
+unsafe impl<K: Kind> NoRace<K> for Sealed {}
 // SAFETY: `NoFault` above; the caller of `assume_stable` promises that nobody else writes the file.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoRace<K> for Stable {}
@@ -195,6 +221,9 @@ unsafe impl Unsliced<Shared> for Anonymous {}
 // SAFETY: not `NoRace`, for either kind.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Unsliced<K> for File {}
+// SAFETY: not `NoRace`, for either kind.
+#[diagnostic::do_not_recommend]
+unsafe impl<K: Kind> Unsliced<K> for SizeSealed {}
 // SAFETY: not `NoRace`, for either kind.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Unsliced<K> for Device {}
@@ -234,12 +263,16 @@ impl Syncable<Shared> for Present {}
 
 impl<K: Kind> Written<K> for Anonymous {}
 impl<K: Kind> Written<K> for File {}
+#[diagnostic::do_not_recommend]
+impl<K: Kind> Written<K> for Sealed {}
+#[diagnostic::do_not_recommend]
+impl<K: Kind> Written<K> for SizeSealed {}
 impl<K: Kind> Written<K> for Stable {}
 impl<K: Kind> Written<K> for Present {}
 impl<K: Kind> Written<K> for Exposed {}
 
 mod sealed {
-    use super::{Anonymous, Device, Exposed, File, Kind, Present, Stable};
+    use super::{Anonymous, Device, Exposed, File, Kind, Present, SizeSealed, Stable};
     use crate::copy::Access;
     use crate::leak::FromLeaked;
     use crate::perms::Permissions;
@@ -262,6 +295,16 @@ mod sealed {
         };
         type Leaked<P: Permissions> =
             K::Choose<P::Leaked<View<'static, P, K, Self>>, View<'static, P, K, Self>>;
+    }
+
+    impl<K: Kind> Sealed<K> for super::Sealed {
+        const ACCESS: Access = Access::Plain;
+        type Leaked<P: Permissions> = P::Leaked<View<'static, P, K, Self>>;
+    }
+
+    impl<K: Kind> Sealed<K> for SizeSealed {
+        const ACCESS: Access = Access::Racy;
+        type Leaked<P: Permissions> = View<'static, P, K, Self>;
     }
 
     impl<K: Kind> Sealed<K> for Stable {

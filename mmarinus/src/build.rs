@@ -4,7 +4,7 @@
     reason = "says what the pages of a new map are, and replaces others"
 )]
 
-use mmarinus_sys::{Advice, Errno};
+use mmarinus_sys::{Advice, Errno, ProtFlags};
 
 use crate::backing::Backing;
 use crate::builder::{Builder, Fork, New, Onto, Over, Prepared};
@@ -280,11 +280,30 @@ fn finish(
         unsafe { region.advise(0..region.len(), advice) }
             .map_err(|errno| Cause::kernel(Operation::Madvise, errno, [len, address]))?;
     }
+    if prepared.fill {
+        fill(prepared, &region)?;
+    }
     if prepared.populate {
         let (address, len) = region.pages();
         region
-            .populate(prepared.prot)
+            .populate(prepared.asked)
             .map_err(|errno| Cause::kernel(Operation::Populate, errno, [len, address]))?;
     }
     Ok(region)
+}
+
+/// Reads all pages of a new map once, so that none of them is a hole; then takes the permission to read away if it was not asked
+/// for.
+#[cold]
+fn fill(prepared: &Prepared<'_>, region: &Region) -> Result<(), Cause> {
+    let (address, len) = region.pages();
+    region
+        .populate(ProtFlags::READ)
+        .map_err(|errno| Cause::kernel(Operation::Populate, errno, [len, address]))?;
+    if prepared.asked == prepared.prot {
+        return Ok(());
+    }
+    // SAFETY: the region is new, so nobody borrows from it, and its permissions are not said anywhere yet.
+    unsafe { region.protect(prepared.asked) }
+        .map_err(|errno| Cause::kernel(Operation::Mprotect, errno, [len, address]))
 }

@@ -6,11 +6,12 @@ use core::marker::PhantomData;
 use mmarinus_sys::{MapFlags, ProtFlags};
 use rustix::fd::{AsFd, BorrowedFd};
 
-use crate::backing::{Anonymous, Device, File};
+use crate::backing::{Anonymous, Device, File, Sealed, SizeSealed};
 use crate::error::{Cause, Operation, Reason};
 use crate::kind::{Kind, Private};
 use crate::layout::Layout;
 use crate::map::Map;
+use crate::memfd::{Proof, look_at_memfd};
 use crate::perms::{self, ASKABLE};
 use crate::region::Behind;
 use crate::source::{Looked, Source, look_at_device, look_at_file};
@@ -86,6 +87,8 @@ enum Origin<'fd> {
     File(BorrowedFd<'fd>),
     /// A descriptor that may be anything, which is still to be looked at.
     Device(BorrowedFd<'fd>),
+    /// A descriptor that must be a memory file with seals, which is still to be looked at.
+    Memfd(BorrowedFd<'fd>, Proof),
     /// A descriptor that was looked at.
     Looked(BorrowedFd<'fd>, Looked),
 }
@@ -95,7 +98,12 @@ pub(crate) struct Prepared<'fd> {
     /// `None` if no bytes are asked for.
     pub(crate) layout: Option<Layout>,
     pub(crate) page_shift: u8,
+    /// The permissions that are asked for.
+    pub(crate) asked: ProtFlags,
+    /// Those to map with: reading is among them where all pages are to be read once.
     pub(crate) prot: ProtFlags,
+    /// Whether all pages must be read once.
+    pub(crate) fill: bool,
     pub(crate) flags: MapFlags,
     pub(crate) behind: Behind<'fd>,
     /// Whether the pages are brought in by a call of its own.
@@ -259,6 +267,53 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
         offset: u64,
     ) -> Builder<'new, K, Device, A> {
         self.behind(Origin::Device(fd.as_fd()), offset)
+    }
+
+    /// A memory file that is sealed against writing, shrinking and growing (`F_SEAL_WRITE`, `F_SEAL_SHRINK`, `F_SEAL_GROW`), from
+    /// `offset` bytes on: its bytes never change again, so the map has slices.
+    ///
+    /// Seals and size are looked at on this very descriptor, and all pages are brought in by reading: a hole in a memory file
+    /// can be SIGBUS where memory is short. A shared map can only be read; a private one keeps what is written to itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use mmarinus::{Map, perms};
+    /// use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    ///
+    /// let mut file = std::fs::File::from(memfd_create("message", MemfdFlags::ALLOW_SEALING)?);
+    /// file.write_all(b"hello")?;
+    /// fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW)?;
+    /// let map = Map::bytes(5).anywhere().from_sealed(&file, 0).with(perms::Read)?;
+    /// assert_eq!(&map[..], b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// [F_GET_SEALS(2const)](https://man7.org/linux/man-pages/man2/F_GET_SEALS.2const.html)
+    #[inline]
+    pub fn from_sealed<'new, F: AsFd + ?Sized>(
+        self,
+        fd: &'new F,
+        offset: u64,
+    ) -> Builder<'new, K, Sealed, A> {
+        self.behind(Origin::Memfd(fd.as_fd(), Proof::Sealed), offset)
+    }
+
+    /// A memory file that is sealed against shrinking (`F_SEAL_SHRINK`), from `offset` bytes on: its pages stay, while others may
+    /// write them, so the map has atomics.
+    ///
+    /// Refused where memory may not be overcommitted (`vm.overcommit_memory` is 2): touching a hole that somebody else punches is
+    /// SIGBUS there.
+    #[inline]
+    pub fn from_size_sealed<'new, F: AsFd + ?Sized>(
+        self,
+        fd: &'new F,
+        offset: u64,
+    ) -> Builder<'new, K, SizeSealed, A> {
+        self.behind(Origin::Memfd(fd.as_fd(), Proof::SizeSealed), offset)
     }
 
     /// A descriptor that was looked at before, from `offset` bytes on: mapping it is a single system call.
@@ -426,10 +481,17 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         } else {
             MapFlags::empty()
         };
+        let fill = matches!(self.origin, Origin::Memfd(_, Proof::Sealed));
         Ok(Prepared {
             layout,
             page_shift,
-            prot,
+            asked: prot,
+            prot: if fill {
+                prot.union(ProtFlags::READ)
+            } else {
+                prot
+            },
+            fill,
             flags: self.options.flags.union(kind).union(populate),
             behind: fd.map(|fd| (fd, start)),
             populate: self.options.populate && !at_once,
@@ -444,11 +506,15 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         match self.origin {
             Origin::Anonymous => Ok((None, Looked::nothing())),
             Origin::Looked(fd, looked) => Ok((Some(fd), looked)),
-            Origin::File(fd) | Origin::Device(fd) if self.size == 0 => {
+            Origin::File(fd) | Origin::Device(fd) | Origin::Memfd(fd, _) if self.size == 0 => {
                 Ok((Some(fd), Looked::nothing()))
             }
             Origin::File(fd) => Ok((Some(fd), look_at_file(fd)?)),
             Origin::Device(fd) => Ok((Some(fd), look_at_device(fd)?)),
+            Origin::Memfd(fd, proof) => {
+                let end = self.offset.checked_add(self.size as u64);
+                Ok((Some(fd), look_at_memfd(fd, proof, end)?))
+            }
         }
     }
 

@@ -28,6 +28,7 @@ mod leak;
 #[cfg(feature = "std")]
 mod load;
 mod map;
+mod memfd;
 pub mod perms;
 mod promise;
 mod range;

@@ -131,6 +131,11 @@ impl Looked {
         }
     }
 
+    /// Its length in bytes.
+    pub(crate) fn len(self) -> u64 {
+        self.len
+    }
+
     /// What a descriptor is taken for of which no byte is mapped, so that nobody needs to look at it.
     #[inline]
     pub(crate) fn nothing() -> Self {

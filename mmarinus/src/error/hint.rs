@@ -37,6 +37,25 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "this map was made of a file before it was exposed, and giving its pages back would not zero them; write zeros \
              instead"
         }
+        Reason::NoSeals => {
+            "this file cannot be sealed; only a file of memfd_create with MFD_ALLOW_SEALING can, so copy the bytes into one"
+        }
+        Reason::NoSealWrite => {
+            "the file lacks the seal F_SEAL_WRITE, so its bytes could change; add it"
+        }
+        Reason::NoSealShrink => {
+            "the file lacks the seal F_SEAL_SHRINK, so its pages could go; add it"
+        }
+        Reason::NoSealGrow => {
+            "the file lacks the seal F_SEAL_GROW, so its end could change; add it"
+        }
+        Reason::PastTheEnd => {
+            "the map would reach past the end of the file, where touching it is SIGBUS; ask for fewer bytes"
+        }
+        Reason::NoOvercommit => {
+            "memory may not be overcommitted here (vm.overcommit_memory is 2, or cannot be read), so touching a hole that somebody \
+             punches into the file would be SIGBUS; seal it against writing as well, or map it by `.from` and copy"
+        }
         Reason::NotNeighbours => {
             "the second map must start right where the first one ends, at a page of the same size, and atomics of both must \
              have the same size"

@@ -136,6 +136,18 @@ pub(crate) enum Reason {
     InPieces,
     /// The map is exposed, and was made of a file.
     NotAnonymous,
+    /// A file that cannot be sealed.
+    NoSeals,
+    /// The seal against writing is missing.
+    NoSealWrite,
+    /// The seal against shrinking is missing.
+    NoSealShrink,
+    /// The seal against growing is missing.
+    NoSealGrow,
+    /// More is asked for than the file has.
+    PastTheEnd,
+    /// Memory may not be overcommitted.
+    NoOvercommit,
     /// Two maps that do not make one.
     NotNeighbours,
     /// The source would start at another place in its first page than the map it replaces.

@@ -20,6 +20,7 @@ mod placement;
 mod promise;
 mod remap;
 mod reprotect;
+mod sealed;
 mod slices;
 mod source;
 mod split;

@@ -12,8 +12,8 @@ use std::io::Write;
 
 use anyhow::Context;
 use mmarinus::backing::{
-    Anonymous, Backing, Concurrent, Device, Exposed, File, NoFault, NoRace, Present, Stable,
-    Unsliced, Written,
+    Anonymous, Backing, Concurrent, Device, Exposed, File, NoFault, NoRace, Present, Sealed,
+    SizeSealed, Stable, Unsliced, Written,
 };
 use mmarinus::builder::{New, Onto, Over, Unset};
 use mmarinus::kind::Kind;
@@ -57,7 +57,7 @@ macro_rules! names_of {
 /// Expands a macro for each pair of kind and backing, in the order of the table in the docs of `backing`.
 macro_rules! each_pair {
     ($row:ident) => {
-        each_pair!($row: Anonymous, Stable, Present, Exposed, File, Device)
+        each_pair!($row: Anonymous, Sealed, SizeSealed, Stable, Present, Exposed, File, Device)
     };
     ($row:ident: $($backing:ident),+) => {
         [$($row!(Private, $backing), $row!(Shared, $backing)),+]
@@ -82,9 +82,13 @@ macro_rules! each_permission {
 }
 
 /// What the design says of each pair of kind and backing.
-const PAIRS: [(&str, &str); 12] = [
+const PAIRS: [(&str, &str); 16] = [
     ("Private Anonymous", "NoFault NoRace Written"),
     ("Shared Anonymous", "NoFault Concurrent Unsliced Written"),
+    ("Private Sealed", "NoFault NoRace Written"),
+    ("Shared Sealed", "NoFault NoRace Written"),
+    ("Private SizeSealed", "NoFault Concurrent Unsliced Written"),
+    ("Shared SizeSealed", "NoFault Concurrent Unsliced Written"),
     ("Private Stable", "NoFault NoRace Written"),
     ("Shared Stable", "NoFault NoRace Written"),
     ("Private Present", "NoFault Concurrent Unsliced Written"),

@@ -5,8 +5,8 @@ use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use mmarinus::backing::{
-    Anonymous, Concurrent, Device, Exposed, File, NoFault, NoRace, Present, Stable, Unsliced,
-    Written,
+    Anonymous, Concurrent, Device, Exposed, File, NoFault, NoRace, Present, Sealed, SizeSealed,
+    Stable, Unsliced, Written,
 };
 use mmarinus::{Errno, Map, Private, Shared, perms};
 
@@ -63,6 +63,10 @@ fn no_pair_has_slices_and_atomics() {
     assert_eq!(pair!(Present, Shared), [yes, yes, no, yes, yes]);
     assert_eq!(pair!(Exposed, Private), [yes, yes, no, yes, yes]);
     assert_eq!(pair!(Exposed, Shared), [yes, yes, no, yes, yes]);
+    assert_eq!(pair!(Sealed, Private), [yes, no, yes, no, yes]);
+    assert_eq!(pair!(Sealed, Shared), [yes, no, yes, no, yes]);
+    assert_eq!(pair!(SizeSealed, Private), [yes, yes, no, yes, yes]);
+    assert_eq!(pair!(SizeSealed, Shared), [yes, yes, no, yes, yes]);
     assert_eq!(pair!(File, Private), [no, no, no, yes, yes]);
     assert_eq!(pair!(File, Shared), [no, no, no, yes, yes]);
     assert_eq!(pair!(Device, Private), [no, no, no, yes, no]);

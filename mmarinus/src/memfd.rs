@@ -1,0 +1,57 @@
+//! Memory files whose seals prove what a map of them may promise: looked at on the very descriptor that is mapped.
+
+use mmarinus_sys::{Overcommit, SealFlags, Support, fcntl_get_seals};
+use rustix::fd::BorrowedFd;
+
+use crate::error::{Cause, Operation, Reason};
+use crate::source::{Looked, look_at_file};
+
+/// What must be proved of a memory file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Nobody changes its bytes or its size.
+    Sealed,
+    /// Nobody makes it shorter.
+    SizeSealed,
+}
+
+/// Looks at a memory file of which bytes up to `end` are to be mapped.
+#[cold]
+pub(crate) fn look_at_memfd(
+    fd: BorrowedFd<'_>,
+    proof: Proof,
+    end: Option<u64>,
+) -> Result<Looked, Cause> {
+    let refused = |reason| Cause::refused(Operation::Look, reason, [0, 0]);
+    // Seals are the kernel's own word: only its memory files have any, and none is ever taken away again. They come first, so
+    // that the size which is seen afterwards is the one that they keep.
+    let seals = match fcntl_get_seals(fd) {
+        Ok(seals) => seals,
+        Err(_) => {
+            return Err(look_at_file(fd)
+                .err()
+                .unwrap_or_else(|| refused(Reason::NoSeals)));
+        }
+    };
+    for (seal, reason) in [
+        (SealFlags::SHRINK, Reason::NoSealShrink),
+        (SealFlags::GROW, Reason::NoSealGrow),
+        (SealFlags::WRITE, Reason::NoSealWrite),
+    ] {
+        let needed = proof == Proof::Sealed || seal == SealFlags::SHRINK;
+        if needed && !seals.contains(seal) {
+            return Err(refused(reason));
+        }
+    }
+    let looked = look_at_file(fd)?;
+    if end.is_none_or(|end| end > looked.len()) {
+        return Err(refused(Reason::PastTheEnd));
+    }
+    // Where memory may not be overcommitted, touching a hole that a peer punched is SIGBUS.
+    if proof == Proof::SizeSealed
+        && !Support::overcommit().is_ok_and(|mode| mode != Overcommit::NEVER)
+    {
+        return Err(refused(Reason::NoOvercommit));
+    }
+    Ok(looked)
+}
