@@ -69,7 +69,7 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         }
         Reason::NoAlignment => "an alignment is a power of two; round it up to one",
         Reason::Unaligned => {
-            "the place that was asked for is no multiple of the alignment that was asked for; leave one of them out"
+            "the place and the alignment that were asked for do not agree; leave one of them out"
         }
         Reason::NotWiped => {
             "only private anonymous memory is zeroed in a forked child; use `.dont_fork()` for other maps"
