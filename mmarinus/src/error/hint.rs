@@ -53,8 +53,8 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "the map would reach past the end of the file, where touching it is SIGBUS; ask for fewer bytes"
         }
         Reason::NoOvercommit => {
-            "memory may not be overcommitted here (vm.overcommit_memory is 2, or cannot be read), so touching a hole that somebody \
-             punches into the file would be SIGBUS; seal it against writing as well, or map it by `.from` and copy"
+            "memory may not be overcommitted here (vm.overcommit_memory is 2, or cannot be read), so touching a hole that \
+             somebody punches into the file would be SIGBUS; seal it against writing as well, or map it by `.from` and copy"
         }
         Reason::NotNeighbours => {
             "the second map must start right where the first one ends, at a page of the same size, and atomics of both must \
