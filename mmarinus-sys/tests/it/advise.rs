@@ -13,7 +13,7 @@ use mmarinus_sys::{
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::common::{Pages, RW, Vma, is_root, memfd, older_than, punch, signal};
-use crate::testing::{in_child, skip};
+use crate::testing::{in_child, needs, skip};
 
 /// Advises pages of the test's own.
 fn advise(addr: *mut c_void, len: usize, advice: Advice) -> Result<()> {
@@ -214,9 +214,7 @@ fn cold_pageout_and_willneed_keep_bytes() {
 
 #[test]
 fn populate_reports_what_touching_would_do() {
-    if !knows(Advice::POPULATE_READ) {
-        skip!("MADV_POPULATE_READ needs Linux 5.14");
-    }
+    needs!(populate);
     let status = in_child!({
         let pages = Pages::with(4, RW, MapFlags::PRIVATE | MapFlags::NORESERVE);
         advise(pages.addr(), pages.len(), Advice::POPULATE_WRITE).unwrap();
@@ -261,9 +259,7 @@ fn populate_reports_what_touching_would_do() {
 #[test]
 fn collapse_makes_a_huge_page() {
     const HUGE: usize = 2 << 20;
-    if !knows(Advice::COLLAPSE) {
-        skip!("MADV_COLLAPSE needs Linux 6.1 and transparent huge pages");
-    }
+    needs!(collapse);
     if !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) || page_size() != 4096 {
         skip!("huge pages have another size here");
     }
@@ -301,9 +297,7 @@ fn collapse_makes_a_huge_page() {
 
 #[test]
 fn a_guard_is_a_signal_when_touched() {
-    if !knows(Advice::GUARD_INSTALL) {
-        skip!("MADV_GUARD_INSTALL needs Linux 6.13");
-    }
+    needs!(guard_regions);
     let status = in_child!({
         let pages = Pages::new(3);
         advise(pages.page(1), page_size(), Advice::GUARD_INSTALL).unwrap();
@@ -316,9 +310,7 @@ fn a_guard_is_a_signal_when_touched() {
 
 #[test]
 fn a_guard_needs_no_map_of_its_own_and_can_be_removed() {
-    if !knows(Advice::GUARD_INSTALL) {
-        skip!("MADV_GUARD_INSTALL needs Linux 6.13");
-    }
+    needs!(guard_regions);
     let pages = Pages::new(3);
     pages.set(page_size(), 5);
     advise(pages.page(1), page_size(), Advice::GUARD_INSTALL).unwrap();
@@ -350,9 +342,7 @@ fn a_guard_needs_no_map_of_its_own_and_can_be_removed() {
 
 #[test]
 fn guards_are_refused_on_locked_memory() {
-    if !knows(Advice::GUARD_INSTALL) {
-        skip!("MADV_GUARD_INSTALL needs Linux 6.13");
-    }
+    needs!(guard_regions);
     let pages = Pages::new(1);
     // SAFETY: the page belongs to the test.
     if let Err(error) = unsafe { mlock(pages.addr(), page_size()) } {
@@ -495,9 +485,7 @@ impl Drop for Other {
 
 #[test]
 fn many_ranges_are_advised_at_once() {
-    if older_than(6, 13) {
-        skip!("process_madvise takes MADV_DONTNEED since Linux 6.13");
-    }
+    needs!(process_madvise_self);
     let pages = Pages::new(5);
     for page in 0..5 {
         pages.set(page * page_size(), 1);

@@ -5,7 +5,7 @@ use core::ptr;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
+use std::process::{Child, Command, ExitStatus};
 
 use mmarinus_sys::{MapFlags, ProtFlags, mmap_anonymous, munmap, page_size};
 
@@ -159,9 +159,17 @@ pub(crate) fn older_than(major: u32, minor: u32) -> bool {
     version < (major, minor)
 }
 
-/// Whether the test runs as root.
+/// Whether the test runs as root, with the rights of root that tests use: in a container root may lack them.
 pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+    use rustix::thread::CapabilitySet;
+
+    let used = CapabilitySet::SYS_ADMIN
+        | CapabilitySet::SYS_NICE
+        | CapabilitySet::SYS_PTRACE
+        | CapabilitySet::SETUID
+        | CapabilitySet::SETGID;
+    let sets = rustix::thread::capabilities(None).expect("own rights can be asked for");
+    rustix::process::geteuid().is_root() && sets.effective.contains(used)
 }
 
 /// A memfd that may be sealed, of this many pages, each filled with its number plus one.
@@ -218,16 +226,22 @@ pub(crate) fn limit_locked(bytes: u64) {
         .expect("limits can be lowered");
 }
 
+/// A child that sleeps for long, and is a program of its own by now.
+///
+/// Until `execve` is done, a child may still have the memory of the test.
+pub(crate) fn sleeper() -> Child {
+    let child = Command::new("sleep").arg("1000").spawn().expect("a child");
+    let own = std::env::current_exe().expect("a path");
+    let exe = format!("/proc/{}/exe", child.id());
+    while std::fs::read_link(&exe).is_ok_and(|exe| exe == own) {
+        std::thread::yield_now();
+    }
+    child
+}
+
 /// The signal that ended a child.
 pub(crate) fn signal(status: ExitStatus) -> Option<i32> {
     status.signal()
-}
-
-/// Whether the test may mount file systems.
-pub(crate) fn may_mount() -> bool {
-    let sets = rustix::thread::capabilities(None).expect("own rights can be asked for");
-    sets.effective
-        .contains(rustix::thread::CapabilitySet::SYS_ADMIN)
 }
 
 /// A file of two pages on a file system that has room for one, which is taken by the first. Only in a child.

@@ -13,10 +13,9 @@ use mmarinus_sys::{
 use rustix::io::{FdFlags, fcntl_getfd};
 
 use crate::common::{
-    Pages, RW, Vma, disk_file, drop_capabilities, full_file, limit_locked, may_mount, memfd,
-    path_fd,
+    Pages, RW, Vma, disk_file, drop_capabilities, full_file, is_root, limit_locked, memfd, path_fd,
 };
-use crate::testing::{in_child, skip};
+use crate::testing::{in_child, needs, skip};
 
 /// Maps a page of a file for as long as the result lives.
 fn map(prot: ProtFlags, flags: MapFlags, fd: impl AsFd) -> Result<Pages> {
@@ -292,18 +291,17 @@ fn a_range_of_a_disk_file_becomes_zeros() {
     );
 }
 
-/// A secret memfd of one page, where there can be any.
-fn secret() -> Option<OwnedFd> {
-    let fd = memfd_secret(MemfdSecretFlags::CLOEXEC).ok()?;
+/// A secret memfd of one page.
+fn secret() -> OwnedFd {
+    let fd = memfd_secret(MemfdSecretFlags::CLOEXEC).expect("a secret memfd");
     rustix::fs::ftruncate(&fd, page_size() as u64).expect("a size");
-    Some(fd)
+    fd
 }
 
 #[test]
 fn a_secret_is_shared_locked_and_out_of_reach() {
-    let Some(fd) = secret() else {
-        skip!("the kernel has no memfd_secret");
-    };
+    needs!(memfd_secret);
+    let fd = secret();
     let pages = match map(RW, MapFlags::SHARED, &fd) {
         Err(Errno::AGAIN) => skip!("no right to lock a page"),
         pages => pages.unwrap(),
@@ -324,9 +322,8 @@ fn a_secret_is_shared_locked_and_out_of_reach() {
 
 #[test]
 fn a_secret_is_never_private_and_has_one_size() {
-    let Some(fd) = secret() else {
-        skip!("the kernel has no memfd_secret");
-    };
+    needs!(memfd_secret);
+    let fd = secret();
     assert_eq!(map(RW, MapFlags::PRIVATE, &fd).err(), Some(Errno::INVAL));
     assert_eq!(
         rustix::fs::ftruncate(&fd, 2 * page_size() as u64),
@@ -342,11 +339,9 @@ fn a_secret_is_never_private_and_has_one_size() {
 
 #[test]
 fn secrets_count_as_locked_memory() {
-    if secret().is_none() {
-        skip!("the kernel has no memfd_secret");
-    }
+    needs!(memfd_secret);
     let status = in_child!({
-        let fd = secret().unwrap();
+        let fd = secret();
         drop_capabilities();
         limit_locked(0);
         assert_eq!(map(RW, MapFlags::SHARED, &fd).err(), Some(Errno::AGAIN));
@@ -356,7 +351,7 @@ fn secrets_count_as_locked_memory() {
 
 #[test]
 fn a_full_file_system_has_no_room() {
-    if !may_mount() {
+    if !is_root() {
         skip!("needs the right to mount a small file system");
     }
     let status = in_child!({

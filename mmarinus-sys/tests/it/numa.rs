@@ -14,7 +14,7 @@ use mmarinus_sys::{
 
 use crate::common::{Pages, RW, is_root, older_than};
 use crate::privilege::without;
-use crate::testing::{in_child, skip};
+use crate::testing::{in_child, needs, skip};
 
 const NO_NUMA: &str = "the kernel is built without NUMA";
 const NONE: MpolModeFlags = MpolModeFlags::empty();
@@ -256,12 +256,10 @@ fn mbind_moves_what_is_there() {
 
 #[test]
 fn strict_fails_for_a_page_elsewhere() {
+    needs!(two_nodes);
     let Some(nodes) = nodes() else {
         skip!("{NO_NUMA}")
     };
-    if nodes.len() < 2 {
-        skip!("one NUMA node");
-    }
     let pages = Pages::new(1);
     pages.set(0, 7);
     let here = get_mempolicy_node_at(pages.addr()).expect("a page");

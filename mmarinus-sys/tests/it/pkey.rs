@@ -97,7 +97,7 @@ mod x86 {
 
     use super::*;
     use crate::common::signal;
-    use crate::testing::in_child;
+    use crate::testing::{in_child, needs};
     use mmarinus_sys::{rdpkru, wrpkru};
 
     /// Sets the thread's rights to one key, on a machine that has given one out.
@@ -118,9 +118,8 @@ mod x86 {
 
     #[test]
     fn rights_are_those_of_the_thread() {
-        let Some(key) = key(PkeyRights::DISABLE_WRITE) else {
-            skip!("the CPU has no protection keys");
-        };
+        needs!(pkeys);
+        let key = key(PkeyRights::DISABLE_WRITE).unwrap();
         assert_eq!(get(key), PkeyRights::DISABLE_WRITE);
         set(key, PkeyRights::UNRESTRICTED);
         assert_eq!(get(key), PkeyRights::UNRESTRICTED);
@@ -135,10 +134,7 @@ mod x86 {
 
     #[test]
     fn touching_without_the_right_is_a_signal() {
-        let Some(first) = key(PkeyRights::UNRESTRICTED) else {
-            skip!("the CPU has no protection keys");
-        };
-        free(first).unwrap();
+        needs!(pkeys);
         let read = in_child!({
             let key = key(PkeyRights::UNRESTRICTED).unwrap();
             let pages = Pages::new(1);

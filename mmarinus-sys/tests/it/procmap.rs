@@ -12,11 +12,9 @@ use mmarinus_sys::{
     uffdio_writeprotect, userfaultfd,
 };
 
-use crate::common::{Pages, RW, Vma, is_root, memfd, older_than, path_fd};
-use crate::testing::{in_child, skip};
+use crate::common::{Pages, RW, Vma, is_root, memfd, older_than, path_fd, sleeper};
+use crate::testing::{in_child, needs, skip};
 
-const NO_QUERY: &str = "PROCMAP_QUERY needs Linux 6.11";
-const NO_SCAN: &str = "PAGEMAP_SCAN needs Linux 6.7";
 
 fn maps() -> File {
     File::open("/proc/self/maps").expect("maps")
@@ -47,9 +45,7 @@ fn letters(flags: ProcmapFlags) -> String {
 
 #[test]
 fn a_query_agrees_with_the_text() {
-    if !Support::procmap_query() {
-        skip!("{NO_QUERY}");
-    }
+    needs!(procmap_query);
     // The kernel may join the first and the last page with maps of other tests; those between keep their borders.
     let pages = Pages::with(5, ProtFlags::empty(), MapFlags::PRIVATE);
     for (page, prot) in [
@@ -75,9 +71,7 @@ fn a_query_agrees_with_the_text() {
 
 #[test]
 fn queries_find_every_map_of_the_text() {
-    if !Support::procmap_query() {
-        skip!("{NO_QUERY}");
-    }
+    needs!(procmap_query);
     // In a child, where no other test changes the maps.
     let status = in_child!({
         let _shared = Pages::with(2, RW, MapFlags::SHARED);
@@ -156,9 +150,7 @@ fn an_entry_has_a_number_of_55_bits() {
 
 #[test]
 fn a_query_names_the_file() {
-    if !Support::procmap_query() {
-        skip!("{NO_QUERY}");
-    }
+    needs!(procmap_query);
     let file = memfd(3);
     let (len, offset) = (page_size(), page_size() as u64);
     // SAFETY: no address is asked for, so nothing is replaced.
@@ -200,9 +192,7 @@ fn a_query_names_the_file() {
 
 #[test]
 fn a_query_finds_the_build_id() {
-    if !Support::procmap_query() {
-        skip!("{NO_QUERY}");
-    }
+    needs!(procmap_query);
     let code = a_query_finds_the_build_id as fn() as *const core::ffi::c_void;
     let none = ProcmapFlags::empty();
     // Asked in a thread, so that a kernel that never answers fails the test and holds up no other.
@@ -236,9 +226,7 @@ fn a_query_finds_the_build_id() {
 
 #[test]
 fn a_query_can_go_on_to_the_next() {
-    if !Support::procmap_query() {
-        skip!("{NO_QUERY}");
-    }
+    needs!(procmap_query);
     let pages = Pages::with(3, ProtFlags::READ, MapFlags::PRIVATE);
     // SAFETY: the page is the test's own, and nobody borrows from it.
     unsafe {
@@ -369,9 +357,7 @@ fn the_soft_dirty_bit_is_there_in_kernels_built_for_it() {
 
 #[test]
 fn a_scan_finds_what_was_written() {
-    if !Support::pagemap_scan() {
-        skip!("{NO_SCAN}");
-    }
+    needs!(pagemap_scan);
     let pages = Pages::new(8);
     for page in [1, 2, 5] {
         pages.set(page * page_size(), 1);
@@ -458,9 +444,7 @@ fn a_scan_finds_what_was_written() {
 
 #[test]
 fn a_scan_tells_kinds_apart() {
-    if !Support::pagemap_scan() {
-        skip!("{NO_SCAN}");
-    }
+    needs!(pagemap_scan);
     let mut regions = [PageRegion::default(); 2];
     let mut scan = |pages: &Pages, category| {
         let what = PagemapScan {
@@ -505,9 +489,7 @@ fn a_scan_tells_kinds_apart() {
 
 #[test]
 fn a_scan_finds_huge_pages() {
-    if !Support::pagemap_scan() {
-        skip!("{NO_SCAN}");
-    }
+    needs!(pagemap_scan);
     let (Some(size), Some(ThpMode::Always | ThpMode::Madvise)) =
         (Support::thp_size(), Support::thp())
     else {
@@ -547,9 +529,7 @@ fn a_scan_finds_huge_pages() {
 
 #[test]
 fn a_scan_refuses() {
-    if !Support::pagemap_scan() {
-        skip!("{NO_SCAN}");
-    }
+    needs!(pagemap_scan);
     let pages = Pages::new(2);
     let what = PagemapScan {
         mask: PageCategories::PRESENT,
@@ -646,10 +626,7 @@ fn writes_are_tracked() {
 
 #[test]
 fn a_process_that_is_gone_has_no_pages() {
-    let mut child = std::process::Command::new("sleep")
-        .arg("1000")
-        .spawn()
-        .expect("a child");
+    let mut child = sleeper();
     let open = |name: &str| File::open(format!("/proc/{}/{name}", child.id())).expect("a file");
     let (maps, pagemap) = (open("maps"), open("pagemap"));
     child.kill().expect("the child can be killed");

@@ -10,7 +10,7 @@ use mmarinus_sys::{
 };
 
 use crate::common::{Pages, RW, disk_file, is_root, memfd, older_than, path_fd, punch};
-use crate::testing::{features, in_child, skip};
+use crate::testing::{features, in_child, needs, skip};
 
 #[test]
 fn touched_pages_are_in_memory() {
@@ -61,11 +61,6 @@ fn mincore_checks_its_arguments() {
     assert!(status.success());
 }
 
-/// Whether the kernel cannot count.
-fn missing() -> bool {
-    cachestat(memfd(0), 0, 0) == Err(Errno::NOSYS)
-}
-
 #[test]
 fn cachestat_is_the_kernels() {
     assert_eq!(
@@ -81,9 +76,7 @@ fn cachestat_is_the_kernels() {
 
 #[test]
 fn pages_of_a_file_are_counted() {
-    if missing() {
-        skip!("cachestat needs Linux 6.5");
-    }
+    needs!(cachestat);
     let fd = disk_file(8);
     let count =
         |offset: usize, len: usize| cachestat(&fd, offset as u64, len as u64).unwrap().nr_cache;
@@ -110,9 +103,7 @@ fn pages_of_a_file_are_counted() {
 
 #[test]
 fn a_map_fills_the_page_cache() {
-    if missing() {
-        skip!("cachestat needs Linux 6.5");
-    }
+    needs!(cachestat);
     let fd = memfd(0);
     fd.set_len(4 * page_size() as u64).unwrap();
     // SAFETY: no address is asked for, so nothing is replaced.
@@ -134,9 +125,7 @@ fn a_map_fills_the_page_cache() {
 
 #[test]
 fn files_that_cannot_be_counted_say_why() {
-    if missing() {
-        skip!("cachestat needs Linux 6.5");
-    }
+    needs!(cachestat);
     assert_eq!(cachestat(path_fd(), 0, 0), Err(Errno::BADF));
     match memfd_create(
         c"huge",

@@ -8,7 +8,7 @@ use mmarinus_sys::{
 };
 
 use crate::common::{Pages, RW, Vma, punch};
-use crate::testing::{in_child, skip};
+use crate::testing::{in_child, needs};
 
 /// Seals pages of the test's own.
 fn seal(addr: *mut c_void, len: usize) -> Result<()> {
@@ -16,16 +16,9 @@ fn seal(addr: *mut c_void, len: usize) -> Result<()> {
     unsafe { mseal(addr, len) }
 }
 
-/// Whether the kernel cannot seal.
-fn missing() -> bool {
-    seal(core::ptr::null_mut(), 0) == Err(Errno::NOSYS)
-}
-
 #[test]
 fn a_sealed_map_refuses_every_change() {
-    if missing() {
-        skip!("mseal needs Linux 6.10 and a 64-bit kernel");
-    }
+    needs!(mseal);
     let status = in_child!({
         let pages = Pages::new(3);
         pages.set(page_size(), 5);
@@ -64,9 +57,7 @@ fn a_sealed_map_refuses_every_change() {
 
 #[test]
 fn bytes_are_safe_from_advice_where_they_cannot_be_written() {
-    if missing() {
-        skip!("mseal needs Linux 6.10 and a 64-bit kernel");
-    }
+    needs!(mseal);
     let status = in_child!({
         let advise = |pages: &Pages, advice| {
             // SAFETY: the pages belong to the test, and nothing borrows from them.
@@ -99,9 +90,7 @@ fn bytes_are_safe_from_advice_where_they_cannot_be_written() {
 
 #[test]
 fn a_range_that_cannot_be_sealed_is_left_alone() {
-    if missing() {
-        skip!("mseal needs Linux 6.10 and a 64-bit kernel");
-    }
+    needs!(mseal);
     let status = in_child!({
         let pages = Pages::new(3);
         punch(&pages, 1, 1);
@@ -120,9 +109,7 @@ fn a_range_that_cannot_be_sealed_is_left_alone() {
 
 #[test]
 fn a_seal_goes_no_further_than_its_pages() {
-    if missing() {
-        skip!("mseal needs Linux 6.10 and a 64-bit kernel");
-    }
+    needs!(mseal);
     let status = in_child!({
         let pages = Pages::new(3);
         seal(pages.page(1), page_size()).unwrap();
