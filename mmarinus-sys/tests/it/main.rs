@@ -5,6 +5,8 @@
 mod testing;
 
 mod advise;
+#[cfg(target_pointer_width = "64")]
+mod any_input;
 mod common;
 mod huge_page;
 mod lock;

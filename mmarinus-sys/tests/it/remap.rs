@@ -220,10 +220,13 @@ fn what_is_not_mapped_cannot_move() {
         let pages = Pages::new(3);
         punch(&pages, 1, 1);
         let hole = Pages::from_raw(pages.page(1), page_size());
-        assert_eq!(
-            remap(&hole, page_size(), page_size(), MAYMOVE),
+        // Older kernels do not look where there is nothing to do.
+        let expected = if older_than(5, 16) {
+            Ok(hole.addr())
+        } else {
             Err(Errno::FAULT)
-        );
+        };
+        assert_eq!(remap(&hole, page_size(), page_size(), MAYMOVE), expected);
         assert_eq!(
             remap(&pages, 3 * page_size(), 4 * page_size(), MAYMOVE),
             Err(Errno::FAULT)
