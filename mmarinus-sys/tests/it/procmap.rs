@@ -643,7 +643,7 @@ fn a_process_that_is_gone_has_no_pages() {
             ..PagemapScan::default()
         };
         let mut regions = [PageRegion::default(); 1];
-        // Kernels from 7.3 at the latest say why there is nothing.
+        // Some kernels say why there is nothing.
         match pagemap_scan(&pagemap, 0..1 << 30, &what, &mut regions) {
             Ok(found) => assert_eq!((found.regions, found.walk_end), (0, 1 << 30)),
             Err(error) => assert_eq!(error, Errno::SRCH),

@@ -222,7 +222,7 @@ fn what_is_not_mapped_cannot_move() {
         let hole = Pages::from_raw(pages.page(1), page_size());
         // Older kernels do not look where there is nothing to do.
         let expected = if older_than(5, 16) {
-            Ok(hole.addr())
+            Ok(ptr::NonNull::new(hole.addr()).unwrap())
         } else {
             Err(Errno::FAULT)
         };

@@ -144,7 +144,10 @@ fn rings() {
         .unwrap();
     // Where the sizes stand depends on the kernel.
     let mut bytes = vec![0; page()];
-    map.read_at(0, &mut bytes).unwrap();
+    if let Err(fault) = map.read_at(0, &mut bytes) {
+        assert_eq!((fault.errno(), fault.copied()), (Errno::FAULT, 0));
+        skip!("this kernel maps rings as memory of a device, which cannot be read by copies");
+    }
     assert!(
         bytes.iter().any(|&byte| byte != 0),
         "the header of a ring has its sizes"
