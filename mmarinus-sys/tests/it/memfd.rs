@@ -341,7 +341,7 @@ fn a_secret_is_never_private_and_has_one_size() {
 #[test]
 fn secrets_count_as_locked_memory() {
     needs!(memfd_secret);
-    let locked = map(RW, MapFlags::SHARED, &secret()).is_ok_and(|pages| {
+    let locked = map(RW, MapFlags::SHARED, secret()).is_ok_and(|pages| {
         let vma = Vma::at(pages.addr());
         vma.is_some_and(|vma| vma.has("lo"))
     });
