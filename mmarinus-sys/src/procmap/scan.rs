@@ -194,9 +194,10 @@ pub fn pagemap_scan(
     // SAFETY:
     // - The kernel writes into the struct and, within its length, into the buffer, of which any bytes are valid regions.
     // - To protect pages with `WP_ASYNC` changes no byte and makes no access fail.
-    let regions = unsafe { ioctl(pagemap, Scan(&mut arg))? };
+    let found = unsafe { ioctl(pagemap, Scan(&mut arg))? };
     Ok(PagemapScanned {
-        regions,
+        // A file that is no pagemap may answer anything.
+        regions: found.min(regions.len()),
         walk_end: arg.walk_end,
     })
 }
