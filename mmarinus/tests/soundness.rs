@@ -25,8 +25,12 @@ mod full_storage;
 mod kernel_copies;
 #[path = "soundness/map_count.rs"]
 mod map_count;
+#[path = "soundness/moves.rs"]
+mod moves;
 #[path = "soundness/neighbours.rs"]
 mod neighbours;
+#[path = "soundness/pieces.rs"]
+mod pieces;
 #[path = "soundness/replaced.rs"]
 mod replaced;
 #[path = "soundness/truncation.rs"]
