@@ -1,7 +1,8 @@
 //! `cargo xtask vm`: the test programs of the workspace in emulated machines, on other kernels and with other hardware.
 //!
 //! Kernels and the emulator come from Debian, and are kept below the target folder; nothing is installed. What cannot be had
-//! is reported as not run. A guest counts as passed only if it says so itself, by the code of its run, and if no line of it is missing.
+//! is reported as not run. A guest counts as passed only if it says so itself, by the code of its run, and if no line of it is
+//! missing.
 
 mod cpio;
 mod debian;

@@ -107,7 +107,12 @@ fn ranges_that_nobody_has_are_refused() {
                 }
                 let (may_move, page) = (RemapFlags::MAYMOVE, 4096);
                 // SAFETY: as above.
-                assert!(unsafe { mremap(addr, len, page, may_move) }.is_err());
+                let moved = unsafe { mremap(addr, len, page, may_move) };
+                // Older kernels do not look whether there is something to shrink.
+                assert!(
+                    moved.is_err() || crate::common::older_than(5, 16),
+                    "{addr:p} {len:#x}"
+                );
                 // SAFETY: as above.
                 assert!(unsafe { mremap_fixed(addr, len, page, may_move, addr) }.is_err());
                 // SAFETY: as above.
