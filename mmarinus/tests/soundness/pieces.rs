@@ -119,6 +119,32 @@ fn pieces_are_not_moved_alone() {
 }
 
 #[test]
+fn whatever_marks_a_part_makes_pieces() {
+    let status = in_child!({
+        let assert_pieces = |mark: &dyn Fn(&Map<perms::ReadWrite>)| {
+            let mut map = anonymous(4 * page());
+            map.lock(..).unwrap();
+            map.unlock(..).unwrap();
+            // What is done to all of it does not.
+            let map = map.take_pages().unwrap();
+            mark(&map);
+            let at = map.addr() + (1 << 30);
+            assert_eq!(map.move_to(at).unwrap_err().errno(), Errno::FAULT);
+        };
+        assert_pieces(&|map| map.advise(page().., Advice::DONTDUMP).unwrap());
+        assert_pieces(&|map| map.advise(..page(), Advice::NOHUGEPAGE).unwrap());
+        assert_pieces(&|map| map.advise(page()..2 * page(), Advice::RANDOM).unwrap());
+        assert_pieces(&|map| map.lock(page()..2 * page()).unwrap());
+        assert_pieces(&|map| map.lock_on_fault(..page()).unwrap());
+        assert_pieces(&|map| {
+            map.lock(..).unwrap();
+            map.unlock(page()..).unwrap();
+        });
+    });
+    assert!(status.success());
+}
+
+#[test]
 fn a_change_that_stops_half_way_is_taken_back_and_the_map_works() {
     let status = in_child!({
         // One object may be written through its descriptor, the other not: mprotect changes the first half alone.
