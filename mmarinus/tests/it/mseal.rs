@@ -21,12 +21,15 @@ fn sealed(len: usize, value: u8) -> Immortal<perms::Read> {
 fn bytes_last_for_ever() {
     needs!(mseal);
     let status = in_child!({
-        let map = sealed(2 * page() + 1, 7);
-        let addr = map.addr();
-        let bytes: &'static [u8] = map.as_static();
-        assert_eq!((bytes.len(), bytes.as_ptr().addr()), (2 * page() + 1, addr));
-        assert!(format!("{map:?}").starts_with("Immortal(Map"));
-        drop(map);
+        // The map ends with this block, and its pages do not.
+        let (addr, bytes) = {
+            let map = sealed(2 * page() + 1, 7);
+            let addr = map.addr();
+            let bytes: &'static [u8] = map.as_static();
+            assert_eq!((bytes.len(), bytes.as_ptr().addr()), (2 * page() + 1, addr));
+            assert!(format!("{map:?}").starts_with("Immortal(Map"));
+            (addr, bytes)
+        };
         assert!(
             thread::spawn(move || bytes.iter().all(|&byte| byte == 7))
                 .join()

@@ -423,7 +423,7 @@ fn make(step: &Step, maps: &mut Vec<Modelled>) {
             let map = &maps[pick(index)].map;
             let at = at * 37 % (map.len() + 1);
             let len = len * 37 % (map.len() - at + 1);
-            if len % 2 == 0 {
+            if len.is_multiple_of(2) {
                 // Pages without permissions cannot be brought in.
                 let _ = map.lock(at..at + len);
             } else {
