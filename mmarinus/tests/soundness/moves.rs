@@ -440,3 +440,68 @@ fn maps_of_files_end_where_no_offset_is_left() {
     assert_eq!(file.metadata().unwrap().len(), page() as u64);
     drop(file_map(page(), Private));
 }
+
+/// Single pages, of which no two neighbours are alike, until the kernel has no mapping left but a few.
+fn crowd(limit: usize, spare: usize) -> Vec<Map<Unknown>> {
+    let mut pages = Vec::with_capacity(limit);
+    let kinds = [ProtFlags::READ, ProtFlags::empty()];
+    while let Ok(map) = Map::bytes(page())
+        .anonymously()
+        .with(Unknown(kinds[pages.len() % 2]))
+    {
+        pages.push(map);
+    }
+    pages.truncate(pages.len() - spare);
+    pages
+}
+
+#[test]
+fn without_mappings_left_everything_stays() {
+    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").expect("the limit");
+    let limit: usize = limit.trim().parse().expect("a number");
+    if limit > 1 << 20 {
+        skip!("vm.max_map_count is {limit}: too many mappings to make");
+    }
+    let status = in_child!({
+        let mut map = anonymous(8 * page());
+        map.fill(7);
+        let twins = shared(8 * page());
+        twins
+            .view(..)
+            .unwrap()
+            .write_at(0, &patterned(0, 8 * page()))
+            .unwrap();
+        let (one, two) = map.split(4 * page()).unwrap();
+        let (two, three) = two.split(2 * page()).unwrap();
+        let at = two.addr();
+        let pages = crowd(limit, 1);
+        let refused = |errno| assert_eq!(errno, Errno::NOMEM);
+        let mut two = two;
+        refused(two.take_pages().unwrap_err().errno());
+        refused(twins.duplicate().unwrap_err().errno());
+        let error = two.resize(4 * page()).unwrap_err();
+        refused(error.errno());
+        let error = error.into_map().unwrap().resize(page());
+        let two = error.unwrap_or_else(|error| error.into_map().unwrap());
+        drop(pages);
+        // Each has what it had, and may still be written, changed and put together.
+        assert_eq!(
+            (two.addr(), bytes_of(&twins)),
+            (at, patterned(0, 8 * page()))
+        );
+        let (len, mut parts) = (two.len(), [one, two, three]);
+        assert!([page(), 2 * page()].contains(&len));
+        for part in &mut parts {
+            assert!(part.iter().all(|&byte| byte == 7));
+            part.fill(8);
+            assert_eq!(Vma::of(part).perms, "rw-p");
+        }
+        let [one, two, three] = parts;
+        let two = two.resize_in_place(2 * page()).unwrap();
+        let map = one.join(two).map_err(Error::without_map).unwrap();
+        let map = map.join(three).map_err(Error::without_map).unwrap();
+        assert_eq!(map.len(), 8 * page());
+        assert_eq!(twins.duplicate().unwrap().len(), 8 * page());
+    });
+    assert!(status.success());
+}
