@@ -106,15 +106,13 @@ fn ranges_that_nobody_has_are_refused() {
                     assert!(locked.is_err() && unlocked.is_err(), "{addr:p} {len:#x}");
                 }
                 let (may_move, page) = (RemapFlags::MAYMOVE, 4096);
-                // SAFETY: as above.
-                let moved = unsafe { mremap(addr, len, page, may_move) };
-                // Older kernels do not look whether there is something to shrink.
-                assert!(
-                    moved.is_err() || crate::common::older_than(5, 16),
-                    "{addr:p} {len:#x}"
-                );
-                // SAFETY: as above.
-                assert!(unsafe { mremap_fixed(addr, len, page, may_move, addr) }.is_err());
+                // Before Linux 5.16 it unmaps what lies beyond the new length without a look at what is mapped.
+                if !crate::common::older_than(5, 16) {
+                    // SAFETY: as above.
+                    assert!(unsafe { mremap(addr, len, page, may_move) }.is_err());
+                    // SAFETY: as above.
+                    assert!(unsafe { mremap_fixed(addr, len, page, may_move, addr) }.is_err());
+                }
                 // SAFETY: as above.
                 assert!(unsafe { remap_file_pages(addr, len, len, MapFlags::empty()) }.is_err());
                 let (none, nodes) = (MpolModeFlags::empty(), NodeMask::new());
