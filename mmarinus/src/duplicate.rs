@@ -10,8 +10,8 @@ use crate::perms::Permissions;
 impl<P: Permissions, B: Unsliced<Shared>> Map<P, Shared, B> {
     /// Maps the same pages once more, elsewhere, with the same permissions: `mremap` with an old size of 0.
     ///
-    /// What is written to one is seen in the other. Only maps without slices can be duplicated, and only shared ones have
-    /// something to share.
+    /// What is written to one is seen in the other. The second map has the atomics' width of this one, if one is fixed. Only
+    /// maps without slices can be duplicated, and only shared ones have something to share.
     ///
     /// # Examples
     ///

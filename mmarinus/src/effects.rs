@@ -5,7 +5,7 @@ use core::ops::{Range, RangeBounds};
 
 use mmarinus_sys::{Advice, ProtFlags};
 
-use crate::backing::{Anonymous, Discardable, Exposed, File, Unsliced};
+use crate::backing::{Anonymous, Backing, Discardable, Exposed, File, Unsliced};
 use crate::error::{Cause, Error, Operation, Reason};
 use crate::extent::Extent;
 use crate::kind::{Kind, Private, Shared};
@@ -14,7 +14,7 @@ use crate::perms::Permissions;
 use crate::range::resolve;
 use crate::view::View;
 
-impl<P: Permissions, K: Kind, B: Discardable<K>> Map<P, K, B> {
+impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Gives the pages of a range back: their bytes are zero afterwards, here and for all who share them. `madvise` with
     /// `MADV_DONTNEED` (private) or `MADV_REMOVE` (shared).
     ///
@@ -43,7 +43,10 @@ impl<P: Permissions, K: Kind, B: Discardable<K>> Map<P, K, B> {
     /// # References
     ///
     /// [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html)
-    pub fn discard(&mut self, range: impl RangeBounds<usize>) -> Result<(), Error> {
+    pub fn discard(&mut self, range: impl RangeBounds<usize>) -> Result<(), Error>
+    where
+        B: Discardable<K>,
+    {
         let extent = self.region().extent();
         let range = whole_pages(extent, range, Ends::OfMap)?;
         // SAFETY: the map is borrowed mutably, and zeros are what such pages may hold (`Discardable`).
@@ -51,7 +54,7 @@ impl<P: Permissions, K: Kind, B: Discardable<K>> Map<P, K, B> {
     }
 }
 
-impl<P: Permissions, K: Kind, B: Discardable<K> + Unsliced<K>> View<'_, P, K, B> {
+impl<P: Permissions, K: Kind, B: Backing<K>> View<'_, P, K, B> {
     /// Gives the pages of a range back, as [`Map::discard`], beside others that use the map: a balloon beside virtual CPUs.
     ///
     /// The range starts and ends where pages do.
@@ -59,7 +62,10 @@ impl<P: Permissions, K: Kind, B: Discardable<K> + Unsliced<K>> View<'_, P, K, B>
     /// # Errors
     ///
     /// As for [`Map::discard`].
-    pub fn discard(&self, range: impl RangeBounds<usize>) -> Result<(), Error> {
+    pub fn discard(&self, range: impl RangeBounds<usize>) -> Result<(), Error>
+    where
+        B: Discardable<K> + Unsliced<K>,
+    {
         let range = whole_pages(self.extent(), range, Ends::OfPages)?;
         // SAFETY: no slice of the map exists (`Unsliced`), and zeros are what such pages may hold (`Discardable`).
         unsafe { discard::<P, K, B>(self.perms(), self.extent(), range) }

@@ -6,7 +6,7 @@ use core::mem::ManuallyDrop;
 use core::ops::Deref;
 
 use crate::backing::{Backing, NoRace};
-use crate::error::{Cause, Error, Operation};
+use crate::error::{Cause, Error, Operation, Reason};
 use crate::kind::{Kind, Private};
 use crate::map::Map;
 use crate::perms::{Permissions, Readable};
@@ -42,7 +42,8 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// # Errors
     ///
-    /// The map comes back as it was.
+    /// The map comes back as it was; but if the kernel may hold it as several mappings (parts of it were locked, advised or
+    /// joined), some may have been sealed, and there is no map in the error.
     ///
     /// - `ENOMEM`: sealing a part of what the kernel holds as one mapping makes more of it than `vm.max_map_count` allows.
     /// - `ENOSYS`: before Linux 6.10, and on 32-bit kernels.
@@ -57,10 +58,16 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
             }),
             Err(errno) => {
                 let (address, len) = self.pages();
-                Err(Error::with_map(
-                    Cause::kernel(Operation::Mseal, errno, [len, address]),
-                    self,
-                ))
+                let cause = Cause::kernel(Operation::Mseal, errno, [len, address]);
+                if self.region().is_whole() {
+                    return Err(Error::with_map(cause, self));
+                }
+                // Some of several mappings may be sealed. What the type says is still true, but nobody can unmap them.
+                core::mem::forget(self);
+                Err(Error::lost(Cause {
+                    reason: Reason::PartlySealed,
+                    ..cause
+                }))
             }
         }
     }

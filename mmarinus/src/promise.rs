@@ -43,7 +43,7 @@ impl<P, K: Kind> Map<P, K, File> {
     /// As long as any map of these pages lives:
     ///
     /// - nobody else writes the file's bytes that are mapped, by another map of them (which safe code
-    ///   could make writable), by `write`, or by any other way, in
+    ///   could make writable, or a map of what lies before them, which it could make longer), by `write`, or by any other way, in
     ///   this process or another;
     /// - nobody truncates the file or punches holes into it: it reaches the end of the map;
     /// - the blocks of the file are allocated (reading or writing a hole of a full file system is SIGBUS);
@@ -92,9 +92,14 @@ impl<P, K: Kind> Map<P, K, Device> {
 }
 
 impl<P, K: Kind> Map<P, K, Stable> {
-    /// Takes the promise of [`assume_stable`](Self::assume_stable) back: others may write and truncate the file again.
+    /// Takes the promise of [`assume_stable`](Map::assume_stable) back for these pages: others may write and truncate the file
+    /// again.
+    ///
+    /// What lies behind the map's end in the file may still be promised for another map that was split from it; so the map
+    /// does not grow any more.
     #[inline]
-    pub fn unstable(self) -> Map<P, K, File> {
+    pub fn unstable(mut self) -> Map<P, K, File> {
+        self.region_mut().never_grow();
         // SAFETY: of `File` nothing is said that could be untrue.
         unsafe { self.rebacked() }
     }

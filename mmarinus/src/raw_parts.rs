@@ -44,6 +44,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// - `ptr` is not null, and `page_size` is the size in bytes of the pages there, a power of two.
     /// - If `len` is not 0: the whole pages around the `len` bytes at `ptr` are mapped, are at most `isize::MAX` bytes, and
     ///   nobody else owns them or borrows from them.
+    /// - Atomics that were made of them before, and are still used, have one size, and no others are made of this map.
     /// - They have the permissions `perms` and are of kind `K`, and what stands behind them is `B`, with all that the traits of
     ///   [`backing`](crate::backing) say of the pair.
     #[inline]

@@ -39,7 +39,8 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// - `EAGAIN`: the map is locked, and would grow beyond `RLIMIT_MEMLOCK`.
     /// - `EFAULT`: the map grows, and the kernel holds it as several mappings, since parts of it were locked or advised.
-    /// - `EINVAL`: an empty map of a file was to grow.
+    /// - `EINVAL`: an empty map of a file was to grow, or one that was [`unstable`](Map::unstable); or the new length does
+    ///   not fit into the address space.
     /// - `ENOMEM`: no room, more than `isize::MAX` bytes, `RLIMIT_AS`, the commit limit, or `vm.max_map_count`.
     ///
     /// # References
@@ -77,6 +78,9 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
         let resized = match (size, layout) {
             (0, _) => region.emptied(),
             (_, None) => Err((region, Errno::NOMEM)),
+            (_, Some(layout)) if layout.len() > region.pages().1 && !region.grows() => {
+                Err((region, Errno::INVAL))
+            }
             (_, Some(layout)) if region.len() != 0 => region.resize(layout, room),
             (_, Some(layout)) if B::GROWS_FROM_NOTHING => {
                 // An empty region has no place that it could grow at.
@@ -93,6 +97,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
                 let reason = match layout {
                     None if size != 0 => Reason::TooLong,
                     Some(_) if region.len() == 0 && !B::GROWS_FROM_NOTHING => Reason::NothingToGrow,
+                    Some(_) if !region.grows() => Reason::NeverGrows,
                     _ => Reason::Kernel,
                 };
                 let cause = Cause {
@@ -111,7 +116,8 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
 
     /// Moves the map so that its first byte is at `address`, if nothing is there: `mremap` with `MREMAP_FIXED`.
     ///
-    /// The address is reserved first, so that nothing is replaced. It must agree with [`addr`](Self::addr) modulo the page size.
+    /// The address is reserved first, so that nothing is replaced; it cannot overlap the map's own. An empty map stays where it
+    /// is, which is nowhere. The address must agree with [`addr`](Self::addr) modulo the page size.
     ///
     /// # Examples
     ///
@@ -128,7 +134,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// # Errors
     ///
-    /// The map comes back as it was.
+    /// The map comes back as it was. If the move itself failed, the new addresses may stay reserved.
     ///
     /// - `EEXIST`: something is mapped there.
     /// - `EFAULT`: before Linux 6.17, if the kernel holds the map as several mappings.

@@ -4,13 +4,13 @@ use core::ops::RangeBounds;
 
 use mmarinus_sys::MsyncFlags;
 
-use crate::backing::Syncable;
+use crate::backing::{Backing, Syncable};
 use crate::error::{Cause, Error, Operation};
-use crate::kind::Shared;
+use crate::kind::Kind;
 use crate::map::Map;
 use crate::perms::Permissions;
 
-impl<P: Permissions, B: Syncable<Shared>> Map<P, Shared, B> {
+impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Writes the pages around a range of bytes back to their file, and waits until they are there: `msync` with `MS_SYNC`.
     ///
     /// # Examples
@@ -34,7 +34,10 @@ impl<P: Permissions, B: Syncable<Shared>> Map<P, Shared, B> {
     /// # References
     ///
     /// [msync(2)](https://man7.org/linux/man-pages/man2/msync.2.html)
-    pub fn sync(&self, range: impl RangeBounds<usize>) -> Result<(), Error> {
+    pub fn sync(&self, range: impl RangeBounds<usize>) -> Result<(), Error>
+    where
+        B: Syncable<K>,
+    {
         self.sync_with(range, MsyncFlags::SYNC)
     }
 
@@ -43,7 +46,10 @@ impl<P: Permissions, B: Syncable<Shared>> Map<P, Shared, B> {
     /// # Errors
     ///
     /// As for [`sync`](Self::sync).
-    pub fn sync_async(&self, range: impl RangeBounds<usize>) -> Result<(), Error> {
+    pub fn sync_async(&self, range: impl RangeBounds<usize>) -> Result<(), Error>
+    where
+        B: Syncable<K>,
+    {
         self.sync_with(range, MsyncFlags::ASYNC)
     }
 
@@ -52,12 +58,18 @@ impl<P: Permissions, B: Syncable<Shared>> Map<P, Shared, B> {
     /// # Errors
     ///
     /// As for [`sync`](Self::sync); `EBUSY` if pages are locked.
-    pub fn invalidate(&self, range: impl RangeBounds<usize>) -> Result<(), Error> {
+    pub fn invalidate(&self, range: impl RangeBounds<usize>) -> Result<(), Error>
+    where
+        B: Syncable<K>,
+    {
         self.sync_with(range, MsyncFlags::INVALIDATE)
     }
 
     /// Makes the call.
-    fn sync_with(&self, range: impl RangeBounds<usize>, flags: MsyncFlags) -> Result<(), Error> {
+    fn sync_with(&self, range: impl RangeBounds<usize>, flags: MsyncFlags) -> Result<(), Error>
+    where
+        B: Syncable<K>,
+    {
         let range = self.bytes_of(range)?;
         let figures = [range.len(), self.addr() + range.start];
         self.region()

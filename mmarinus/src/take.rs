@@ -14,7 +14,7 @@ use crate::region::Region;
 impl<P: Permissions, B: Resizable<Private>> Map<P, Private, B> {
     /// Moves all pages out into a map of their own, and leaves empty ones: `mremap` with `MREMAP_DONTUNMAP`. Nothing is copied.
     ///
-    /// Anonymous memory is zeroed afterwards; a private map of a file shows the file again.
+    /// Anonymous memory is zeroed afterwards; a private map of a file shows the file again. Neither map is locked afterwards.
     ///
     /// # Examples
     ///

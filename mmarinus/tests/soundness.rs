@@ -21,6 +21,8 @@ mod descriptors;
 mod fork;
 #[path = "soundness/full_storage.rs"]
 mod full_storage;
+#[path = "soundness/halves.rs"]
+mod halves;
 #[path = "soundness/kernel_copies.rs"]
 mod kernel_copies;
 #[path = "soundness/map_count.rs"]

@@ -26,6 +26,13 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "pages are moved whole, so the new address must agree with the old one modulo the page size"
         }
         Reason::NothingToGrow => "an empty map of a file has no file any more; map the file anew",
+        Reason::NeverGrows => {
+            "this map was split from one whose file was promised to be stable, and could grow over the rest; map the file anew"
+        }
+        Reason::PartlySealed => {
+            "the kernel held this map as several mappings and may have sealed some of them before it failed; they stay as \
+             they are for ever, so there is no map any more; the usual cause is vm.max_map_count"
+        }
         Reason::NotWholePages => {
             "this changes whole pages, so the range must start and end where pages do, or where the map does; round it"
         }
@@ -202,6 +209,9 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         (O::Resize | O::Move | O::Take | O::Duplicate, Errno::FAULT) => {
             "the kernel holds this map as several mappings, since parts of it were locked, advised or joined, and works on \
              one only; split it where they meet"
+        }
+        (O::Resize, Errno::INVAL) => {
+            "no room of this length exists in the address space; ask for fewer bytes"
         }
         (O::Resize | O::Move | O::Take | O::Duplicate, Errno::NOMEM) => {
             "no room: what follows the map is taken (if it is to stay where it is), or the address space, RLIMIT_AS, the \

@@ -130,6 +130,10 @@ pub(crate) enum Reason {
     MisplacedMove,
     /// An empty map of something that has no more pages to give.
     NothingToGrow,
+    /// A map that does not grow, since what lies behind it may be promised to another.
+    NeverGrows,
+    /// Parts of the map were sealed before the rest could not be.
+    PartlySealed,
     /// What is to be changed does not start and end where pages do.
     NotWholePages,
     /// The kernel may hold the map as several mappings.

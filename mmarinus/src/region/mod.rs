@@ -30,6 +30,8 @@ pub(crate) use moves::Room;
 ///   owned: nobody but this region unmaps, moves or reprotects them.
 /// - `whole` is only true if the kernel holds the pages as one mapping, or as part of one.
 /// - `anonymous` is only true if no file stands behind the pages.
+/// - `grows` is false if what lies behind the end of the region may be another's by a promise, though it is of the same file.
+/// - `locked` is true if pages may be locked in memory.
 /// - `width` is 0, or the size in bytes of the only atomics that were made of the bytes through a shared reference.
 #[derive(Debug)]
 pub(crate) struct Region {
@@ -39,6 +41,8 @@ pub(crate) struct Region {
     width: AtomicU8,
     whole: AtomicBool,
     anonymous: bool,
+    grows: bool,
+    locked: AtomicBool,
 }
 
 // SAFETY: pages belong to the process, not to a thread; any thread may unmap them.
@@ -63,6 +67,8 @@ impl Region {
             width: AtomicU8::new(0),
             whole: AtomicBool::new(true),
             anonymous: false,
+            grows: true,
+            locked: AtomicBool::new(false),
         }
     }
 
@@ -218,6 +224,8 @@ impl Region {
             width: AtomicU8::new(0),
             whole: AtomicBool::new(true),
             anonymous: behind.is_none(),
+            grows: true,
+            locked: AtomicBool::new(flags.contains(MapFlags::LOCKED)),
         })
     }
 
@@ -247,6 +255,8 @@ impl Region {
             width: AtomicU8::new(0),
             whole: AtomicBool::new(false),
             anonymous: false,
+            grows: true,
+            locked: AtomicBool::new(true),
         }
     }
 
@@ -313,6 +323,18 @@ impl Region {
         self.whole.load(Ordering::Relaxed)
     }
 
+    /// Whether the region may grow into what lies behind its end.
+    #[inline]
+    pub(crate) fn grows(&self) -> bool {
+        self.grows
+    }
+
+    /// Remembers that what lies behind the end may be another's.
+    #[inline]
+    pub(crate) fn never_grow(&mut self) {
+        self.grows = false;
+    }
+
     /// Remembers that the kernel may hold the pages as several mappings.
     #[inline]
     pub(crate) fn in_pieces(&self) {
@@ -329,6 +351,7 @@ impl Region {
         let whole = ManuallyDrop::new(self);
         let width = whole.width.load(Ordering::Relaxed);
         let is_whole = whole.is_whole();
+        let is_locked = whole.locked.load(Ordering::Relaxed);
         // SAFETY: `offset` is at most `len`, so the pointer stays inside the asked bytes or one past them.
         let second = unsafe { whole.ptr.add(offset) };
         // Both keep the invariants: the cut is at a page's start, so each page belongs to one of them, and `whole` is not
@@ -340,6 +363,8 @@ impl Region {
             width: AtomicU8::new(width),
             whole: AtomicBool::new(is_whole),
             anonymous: whole.anonymous,
+            grows: whole.grows,
+            locked: AtomicBool::new(is_locked),
         };
         Ok((part(whole.ptr, offset), part(second, whole.len - offset)))
     }

@@ -35,6 +35,8 @@ impl Region {
             width: AtomicU8::new(0),
             whole: AtomicBool::new(true),
             anonymous: like.anonymous,
+            grows: like.grows,
+            locked: AtomicBool::new(false),
         }
     }
 
@@ -140,12 +142,14 @@ impl Region {
         }
         let part = self.part(range.clone());
         let (start, len) = part.raw_pages();
+        if self.locked.load(Ordering::Relaxed) {
+            // The kernel takes the lock from the whole mapping that the pages are part of, others' pages included. Unlocked
+            // first, the pages are a mapping of their own.
+            self.unlock(range)?;
+        }
         let flags = RemapFlags::MAYMOVE.union(RemapFlags::DONTUNMAP);
         // SAFETY: the pages are owned, and the region is borrowed mutably: nobody else borrows from them.
         let start = unsafe { sys::mremap(start, len, len, flags) }?;
-        if range != (0..self.len) {
-            self.in_pieces();
-        }
         // SAFETY: the head is less than a page, and the pages are now mapped at `start`.
         let ptr = unsafe { start.cast::<u8>().add(part.head()) };
         // SAFETY: the kernel has just made this mapping of the part's pages, and nobody else knows it.
@@ -162,6 +166,8 @@ impl Region {
             width: AtomicU8::new(0),
             whole: AtomicBool::new(true),
             anonymous: self.anonymous,
+            grows: self.grows,
+            locked: AtomicBool::new(false),
         })
     }
 
@@ -192,7 +198,8 @@ impl Region {
         let len = self
             .len
             .checked_add(second.len)
-            .filter(|&len| len <= isize::MAX as usize);
+            .filter(|&len| len == 0 || Layout::new(self.head(), len, self.page_shift).is_some());
+        let locked = self.locked.load(Ordering::Relaxed) || second.locked.load(Ordering::Relaxed);
         let widths = [&self, &second].map(|region| region.width.load(Ordering::Relaxed));
         let fits = self.page_shift == second.page_shift
             && (widths[0] == widths[1] || widths.contains(&0))
@@ -211,6 +218,8 @@ impl Region {
                     width: AtomicU8::new(widths[0].max(widths[1])),
                     whole: AtomicBool::new(false),
                     anonymous: first.anonymous && second.anonymous,
+                    grows: first.grows && second.grows,
+                    locked: AtomicBool::new(locked),
                 })
             }
         }

@@ -3,6 +3,7 @@
 
 use core::ffi::c_void;
 use core::ops::Range;
+use core::sync::atomic::Ordering;
 
 use mmarinus_sys::{self as sys, Advice, Errno, MlockFlags, MsyncFlags};
 
@@ -24,9 +25,9 @@ impl Region {
         (self.as_ptr().with_addr(start).cast(), end - start)
     }
 
-    /// Remembers that the kernel may split the mapping around a range.
-    fn cut_around(&self, range: &Range<usize>) {
-        if *range != (0..self.len) {
+    /// Remembers that the kernel may split the mapping around pages, if they are not all pages.
+    fn cut_around(&self, pages: (*mut c_void, usize)) {
+        if pages != self.raw_pages() {
             self.in_pieces();
         }
     }
@@ -37,35 +38,42 @@ impl Region {
     ///
     /// The advice changes no byte and takes no page away.
     pub(crate) unsafe fn advise(&self, range: Range<usize>, advice: Advice) -> Result<(), Errno> {
-        let (start, len) = self.around(range.clone());
+        let (start, len) = self.around(range);
         if len == 0 {
             return Ok(());
         }
         if marks(advice) {
-            self.cut_around(&range);
+            self.cut_around((start, len));
         }
-        // SAFETY: the pages are owned (invariant), and the caller vouches for the advice.
-        unsafe { sys::madvise(start, len, advice) }
+        loop {
+            // SAFETY: the pages are owned (invariant), and the caller vouches for the advice.
+            match unsafe { sys::madvise(start, len, advice) } {
+                // A signal came while pages were brought in.
+                Err(Errno::INTR) => {}
+                done => return done,
+            }
+        }
     }
 
     /// Keeps the pages around a range in memory.
     pub(crate) fn lock(&self, range: Range<usize>, flags: MlockFlags) -> Result<(), Errno> {
-        let (start, len) = self.around(range.clone());
+        let (start, len) = self.around(range);
         if len == 0 {
             return Ok(());
         }
-        self.cut_around(&range);
+        self.cut_around((start, len));
+        self.locked.store(true, Ordering::Relaxed);
         // SAFETY: the pages are owned (invariant), and locking changes no byte.
         unsafe { sys::mlock2(start, len, flags) }
     }
 
     /// Keeps the pages around a range no longer.
     pub(crate) fn unlock(&self, range: Range<usize>) -> Result<(), Errno> {
-        let (start, len) = self.around(range.clone());
+        let (start, len) = self.around(range);
         if len == 0 {
             return Ok(());
         }
-        self.cut_around(&range);
+        self.cut_around((start, len));
         // SAFETY: the pages are owned (invariant), and unlocking changes no byte.
         unsafe { sys::munlock(start, len) }
     }

@@ -354,9 +354,11 @@ fn sentinels_around_every_call_stay() {
             assert_eq!(two.move_to(to).unwrap_err().errno(), Errno::EXIST);
             check();
         }
+        // Made before there is a hole at `at`, where the kernel could put it at once.
+        let mover = anonymous(3 * page());
         drop(map);
         check();
-        let map = anonymous(3 * page()).move_to(at).unwrap();
+        let map = mover.move_to(at).unwrap();
         check();
         map.lock(..).unwrap();
         map.unmap().unwrap();

@@ -479,7 +479,10 @@ fn make(step: &Step, maps: &mut Vec<Modelled>) {
 #[test]
 fn random_programs_do_what_a_model_does() {
     let status = in_child!({
-        let mut config = Config::with_cases(48);
+        // Emulated machines ask for fewer.
+        let cases = std::env::var("PROPTEST_CASES").ok();
+        let mut config =
+            Config::with_cases(cases.and_then(|cases| cases.parse().ok()).unwrap_or(48));
         config.failure_persistence = None;
         let mut runner = TestRunner::new(config);
         let steps = prop::collection::vec(step(), 1..100);

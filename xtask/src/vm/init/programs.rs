@@ -58,7 +58,7 @@ fn run_one(report: &Report, program: &Program<'_>, limit: Duration) -> io::Resul
         .env("PATH", "/bin")
         .env("MMARINUS_SKIPPED", SKIPPED)
         .env("MMARINUS_NEEDED", NEEDED)
-        .env("PROPTEST_CASES", "32")
+        .env("PROPTEST_CASES", "4")
         .stdin(Stdio::null())
         .stdout(input.try_clone()?)
         .stderr(input);
