@@ -73,7 +73,7 @@ impl<K: Kind, B> Builder<'_, K, B, New> {
         } = prepared;
         let New { address, exactly } = self.place;
         let Some(layout) = layout else {
-            return Ok(Region::empty(page_shift));
+            return Ok(Region::empty(page_shift).asked_with(flags, prepared.fork.is_some()));
         };
         let mapped = if exactly {
             let start = first_page(self, layout, address, align)?;
@@ -118,7 +118,7 @@ impl<K: Kind, B> Builder<'_, K, B, Onto> {
             ..
         } = prepared;
         let region = match layout {
-            None => Region::empty(page_shift),
+            None => Region::empty(page_shift).asked_with(flags, prepared.fork.is_some()),
             Some(layout) => {
                 let start = first_page(&self, layout, self.place.address, prepared.align)?;
                 // SAFETY: the caller gives the range away.
@@ -225,7 +225,7 @@ impl<K: Kind, B, P0: Permissions, K0: Kind, B0: Backing<K0>>
             ..
         } = prepared;
         let Some(layout) = layout else {
-            return Ok(Region::empty(page_shift));
+            return Ok(Region::empty(page_shift).asked_with(flags, prepared.fork.is_some()));
         };
         if page_shift != old.page_shift() {
             return Err(self.refused(Reason::OtherPages));
@@ -269,7 +269,7 @@ fn finish(
     mapped: Result<Region, Errno>,
     figures: [usize; 2],
 ) -> Result<Region, Cause> {
-    let region = mapped.map_err(|errno| Cause::kernel(Operation::Mmap, errno, figures))?;
+    let mut region = mapped.map_err(|errno| Cause::kernel(Operation::Mmap, errno, figures))?;
     if let Some(fork) = prepared.fork {
         let advice = match fork {
             Fork::Nothing => Advice::DONTFORK,
@@ -279,6 +279,7 @@ fn finish(
         // SAFETY: what a forked child gets changes nothing here.
         unsafe { region.advise(0..region.len(), advice) }
             .map_err(|errno| Cause::kernel(Operation::Madvise, errno, [len, address]))?;
+        region = region.asked_with(prepared.flags, true);
     }
     if prepared.fill {
         fill(prepared, &region)?;

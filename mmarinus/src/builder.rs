@@ -273,7 +273,8 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     /// `offset` bytes on: its bytes never change again, so the map has slices.
     ///
     /// Seals and size are looked at on this very descriptor, and all pages are brought in by reading: a hole in a memory file
-    /// can be SIGBUS where memory is short. A shared map can only be read; a private one keeps what is written to itself.
+    /// can be SIGBUS where memory is short. That allocates the holes; so bound the length that is taken from a peer. A
+    /// shared map can only be read; a private one keeps what is written to itself.
     ///
     /// # Examples
     ///

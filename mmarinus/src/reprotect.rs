@@ -63,10 +63,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
         let cause = Cause::kernel(Operation::Mprotect, errno, [len, address]);
         // SAFETY: the map came by value, so nobody borrows from it; these are the permissions that it remembers.
         match unsafe { self.region().protect(self.permissions()) } {
-            Ok(()) => {
-                self.region().in_pieces();
-                Error::with_map(cause, self)
-            }
+            Ok(()) => Error::with_map(cause, self),
             // The type would be a lie: the map is dropped, which unmaps it.
             Err(_) => Error::lost(Cause {
                 reason: Reason::PermissionsLost,

@@ -19,7 +19,8 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// Only private anonymous memory and files grow: other objects keep their size, and pages past it would be SIGBUS. New
     /// pages of anonymous memory are zeroed; bytes that come back within a page hold what they held. Past the end of a file,
-    /// copies are errors until it grows. An empty map grows only if it is anonymous.
+    /// copies are errors until it grows. An empty map grows only if it is anonymous, and was not locked or asked for with
+    /// `.locked()`, `.no_reserve()`, `.stack()`, `.dont_fork()` or `.wipe_on_fork()`, which new pages would lack.
     ///
     /// # Examples
     ///
@@ -82,7 +83,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
                 Err((region, Errno::INVAL))
             }
             (_, Some(layout)) if region.len() != 0 => region.resize(layout, room),
-            (_, Some(layout)) if B::GROWS_FROM_NOTHING => {
+            (_, Some(layout)) if B::GROWS_FROM_NOTHING && !region.is_special() => {
                 // An empty region has no place that it could grow at.
                 Region::map(layout, 0, perms.flags(), MapFlags::PRIVATE, None)
                     .map_err(|errno| (region, errno))
@@ -96,7 +97,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
             Err((region, errno)) => {
                 let reason = match layout {
                     None if size != 0 => Reason::TooLong,
-                    Some(_) if region.len() == 0 && !B::GROWS_FROM_NOTHING => Reason::NothingToGrow,
+                    Some(_) if region.len() == 0 => Reason::NothingToGrow,
                     Some(_) if !region.grows() => Reason::NeverGrows,
                     _ => Reason::Kernel,
                 };
@@ -137,7 +138,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// The map comes back as it was. If the move itself failed, the new addresses may stay reserved.
     ///
     /// - `EEXIST`: something is mapped there.
-    /// - `EFAULT`: before Linux 6.17, if the kernel holds the map as several mappings.
+    /// - `EFAULT`: the kernel may hold the map as several mappings, since parts of it were locked, advised or joined.
     /// - `EINVAL`: the address does not agree with the map's modulo the page size, or is in page 0.
     /// - `ENOMEM`: `vm.max_map_count`, or no room.
     pub fn move_to(self, address: usize) -> Result<Self, Error<Self>> {

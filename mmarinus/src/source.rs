@@ -219,7 +219,7 @@ mod magic {
     pub(super) const HUGETLBFS: u32 = 0x9584_58f6;
     pub(super) const SECRETMEM: u32 = 0x5345_434d;
     /// Those whose regular files are windows to the kernel or to devices.
-    pub(super) const CONTROL: [u32; 15] = [
+    pub(super) const CONTROL: [u32; 18] = [
         0x0000_9fa0, // procfs
         0x6265_6572, // sysfs
         0x6462_6720, // debugfs
@@ -235,6 +235,9 @@ mod magic {
         0xde5e_81e4, // efivarfs
         0x0765_5821, // resctrl
         0x6165_676c, // pstore
+        0xabba_1974, // xenfs
+        0x23c9_b64e, // spufs
+        0x474d_454d, // guest_memfd
     ];
 }
 

@@ -25,7 +25,10 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         Reason::MisplacedMove => {
             "pages are moved whole, so the new address must agree with the old one modulo the page size"
         }
-        Reason::NothingToGrow => "an empty map of a file has no file any more; map the file anew",
+        Reason::NothingToGrow => {
+            "an empty map knows no file and no options (locked, no_reserve, stack, dont_fork, wipe_on_fork) to make new \
+             pages with; map anew"
+        }
         Reason::NeverGrows => {
             "this map was split from one whose file was promised to be stable, and could grow over the rest; map the file anew"
         }

@@ -42,6 +42,9 @@ pub(crate) struct Region {
     whole: AtomicBool,
     anonymous: bool,
     grows: bool,
+    /// Whether it was asked for with options (`.locked()`, `.no_reserve()`, `.stack()`, those about forks) that new pages would
+    /// have to get as well.
+    special: bool,
     locked: AtomicBool,
 }
 
@@ -53,6 +56,11 @@ unsafe impl Sync for Region {}
 
 /// Where the pages of a new map come from: nowhere, or the file at an offset that is a multiple of the page size.
 pub(crate) type Behind<'fd> = Option<(BorrowedFd<'fd>, u64)>;
+
+/// The flags that new pages of a map would have to be made with as well.
+const SPECIAL: MapFlags = MapFlags::LOCKED
+    .union(MapFlags::NORESERVE)
+    .union(MapFlags::STACK);
 
 impl Region {
     /// A region without bytes, at a dangling address that is aligned to its page size. Makes no system call.
@@ -68,6 +76,7 @@ impl Region {
             whole: AtomicBool::new(true),
             anonymous: false,
             grows: true,
+            special: false,
             locked: AtomicBool::new(false),
         }
     }
@@ -225,6 +234,7 @@ impl Region {
             whole: AtomicBool::new(true),
             anonymous: behind.is_none(),
             grows: true,
+            special: flags.intersects(SPECIAL),
             locked: AtomicBool::new(flags.contains(MapFlags::LOCKED)),
         })
     }
@@ -256,6 +266,7 @@ impl Region {
             whole: AtomicBool::new(false),
             anonymous: false,
             grows: true,
+            special: true,
             locked: AtomicBool::new(true),
         }
     }
@@ -329,6 +340,19 @@ impl Region {
         self.grows
     }
 
+    /// Whether pages could be made anew as those of this region were.
+    #[inline]
+    pub(crate) fn is_special(&self) -> bool {
+        self.special || self.locked.load(Ordering::Relaxed)
+    }
+
+    /// The same region, which was asked for with options besides `flags`, or not.
+    #[inline]
+    pub(crate) fn asked_with(mut self, flags: MapFlags, more: bool) -> Self {
+        self.special = more || flags.intersects(SPECIAL);
+        self
+    }
+
     /// Remembers that what lies behind the end may be another's.
     #[inline]
     pub(crate) fn never_grow(&mut self) {
@@ -364,6 +388,7 @@ impl Region {
             whole: AtomicBool::new(is_whole),
             anonymous: whole.anonymous,
             grows: whole.grows,
+            special: whole.special,
             locked: AtomicBool::new(is_locked),
         };
         Ok((part(whole.ptr, offset), part(second, whole.len - offset)))

@@ -20,6 +20,17 @@ pub(crate) enum Room {
     Anywhere,
 }
 
+/// What is behind a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behind {
+    /// Room that the kernel gives.
+    Free,
+    /// A mapping.
+    Taken,
+    /// No mapping, but no room either: the gap below the stack, or the end of the address space.
+    Gap,
+}
+
 impl Region {
     /// A region at a new place, of the same page size and with the same behind it as `like`.
     ///
@@ -36,6 +47,7 @@ impl Region {
             whole: AtomicBool::new(true),
             anonymous: like.anonymous,
             grows: like.grows,
+            special: like.special,
             locked: AtomicBool::new(false),
         }
     }
@@ -68,13 +80,19 @@ impl Region {
         // SAFETY: the head is less than a page, and the pages are now mapped at `start`.
         let ptr = unsafe { start.cast::<u8>().add(old.head()) };
         // SAFETY: they were all the pages of `new`, which is not dropped.
-        Ok(unsafe { Self::at(ptr, new.len, &new) })
+        let moved = unsafe { Self::at(ptr, new.len, &new) };
+        moved
+            .locked
+            .store(new.locked.load(Ordering::Relaxed), Ordering::Relaxed);
+        Ok(moved)
     }
 
     /// Unmaps the pages, or gives the region back with the reason why the kernel keeps them.
     pub(crate) fn emptied(self) -> Result<Self, (Self, Errno)> {
-        let page_shift = self.page_shift;
-        self.unmap().map(|()| Self::empty(page_shift))
+        let mut empty = Self::empty(self.page_shift);
+        empty.special = self.is_special();
+        empty.grows = self.grows;
+        self.unmap().map(|()| empty)
     }
 
     /// Grows or shrinks to another length at the same head. A failure changes nothing. Neither is empty.
@@ -85,6 +103,14 @@ impl Region {
             Room::Here => RemapFlags::empty(),
             Room::Anywhere => RemapFlags::MAYMOVE,
         };
+        if layout.len() > len {
+            match self.behind(layout.len() - len) {
+                Behind::Free => {}
+                Behind::Taken if room == Room::Anywhere => {}
+                Behind::Gap if room == Room::Anywhere => return self.resize_elsewhere(layout),
+                Behind::Taken | Behind::Gap => return Err((self, Errno::NOMEM)),
+            }
+        }
         let mut old = ManuallyDrop::new(self);
         let start = if layout.len() == len {
             old.ptr
@@ -100,6 +126,49 @@ impl Region {
         old.ptr = start;
         old.len = layout.size();
         Ok(ManuallyDrop::into_inner(old))
+    }
+
+    /// What is behind the last page, for `more` bytes.
+    ///
+    /// `mremap` grows a mapping up to the main thread's stack, which then grows into the map without a fault. A hint keeps the
+    /// kernel's gap to the stack: so where a hint is taken, there is room.
+    fn behind(&self, more: usize) -> Behind {
+        let (start, len) = self.raw_pages();
+        let end = start.wrapping_byte_add(len);
+        let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
+        let probe = Layout::new(0, more, self.page_shift)
+            .map(|more| Self::map(more, end.addr(), ProtFlags::empty(), nothing, None));
+        match probe {
+            Some(Ok(probe)) if probe.pages().0 == end.addr() => Behind::Free,
+            // A page that is mapped there makes the kernel move the mapping.
+            _ if sys::mincore(end, 1, &mut [0]).is_ok() => Behind::Taken,
+            _ => Behind::Gap,
+        }
+    }
+
+    /// Grows to another length at another place, which is reserved first. A failure leaves the pages where they are; the place
+    /// may stay reserved. (Only a move that keeps the length works on several mappings, so none stops half way.)
+    #[cold]
+    fn resize_elsewhere(self, layout: Layout) -> Result<Self, (Self, Errno)> {
+        let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
+        let place = match Self::map(layout, 0, ProtFlags::empty(), nothing, None) {
+            Ok(place) => ManuallyDrop::new(place),
+            Err(errno) => return Err((self, errno)),
+        };
+        let ((from, old_len), (to, len)) = (self.raw_pages(), place.raw_pages());
+        // SAFETY:
+        // - The source is owned by `self`, which came by value: nobody borrows from it.
+        // - The target is owned by the reservation, which is never dropped: after a failure it may be gone.
+        match unsafe { sys::mremap_fixed(from, old_len, len, RemapFlags::MAYMOVE, to) } {
+            Err(errno) => Err((self, errno)),
+            Ok(start) => {
+                let mut old = ManuallyDrop::new(self);
+                // SAFETY: the head is less than a page, and the pages are now mapped at `start`.
+                old.ptr = unsafe { start.cast::<u8>().add(layout.head()) };
+                old.len = layout.size();
+                Ok(ManuallyDrop::into_inner(old))
+            }
+        }
     }
 
     /// Moves the pages to a free place whose first whole page starts at `address`. A failure leaves them where they are.
@@ -167,6 +236,7 @@ impl Region {
             whole: AtomicBool::new(true),
             anonymous: self.anonymous,
             grows: self.grows,
+            special: self.special,
             locked: AtomicBool::new(false),
         })
     }
@@ -219,6 +289,7 @@ impl Region {
                     whole: AtomicBool::new(false),
                     anonymous: first.anonymous && second.anonymous,
                     grows: first.grows && second.grows,
+                    special: first.special || second.special,
                     locked: AtomicBool::new(locked),
                 })
             }

@@ -173,3 +173,22 @@ fn only_private_anonymous_memory_is_wiped() {
     file.read_exact_at(&mut byte, 0).unwrap();
     assert_eq!(byte, patterned(0, 1)[..]);
 }
+
+#[test]
+fn an_empty_map_does_not_forget_what_it_was_asked_for() {
+    let wiped = Map::bytes(0)
+        .wipe_on_fork()
+        .anonymously()
+        .with(perms::ReadWrite)
+        .unwrap();
+    assert_eq!(wiped.resize(page()).unwrap_err().errno(), Errno::INVAL);
+    let hidden = Map::bytes(page())
+        .dont_fork()
+        .anonymously()
+        .with(perms::ReadWrite)
+        .unwrap();
+    let hidden = hidden.resize(3 * page()).unwrap().resize(0).unwrap();
+    assert_eq!(hidden.resize(page()).unwrap_err().errno(), Errno::INVAL);
+    let plain = anonymous(page()).resize(0).unwrap().resize(page()).unwrap();
+    assert!(plain.iter().all(|&byte| byte == 0));
+}

@@ -150,3 +150,39 @@ fn the_main_stack_has_room_to_grow() {
     });
     assert!(status.success());
 }
+
+#[test]
+fn a_map_does_not_grow_up_to_the_main_stack() {
+    let status = in_child!({
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let line = maps
+            .lines()
+            .find(|line| line.ends_with("[stack]"))
+            .expect("the main thread has a stack");
+        let (start, _) = line.split_once('-').unwrap();
+        let stack = usize::from_str_radix(start, 16).unwrap();
+        let map = || {
+            let mut map = Map::bytes(page())
+                .at(stack - (2 << 20))
+                .anonymously()
+                .with(perms::ReadWrite)
+                .unwrap();
+            map.fill(7);
+            map
+        };
+        // Right up to the stack, and into the gap of 256 pages below it.
+        for len in [2 << 20, (2 << 20) - page(), (2 << 20) - 200 * page()] {
+            let error = map().resize_in_place(len).unwrap_err();
+            assert_eq!(error.errno(), Errno::NOMEM);
+            assert!(error.into_map().unwrap().iter().all(|&byte| byte == 7));
+
+            let moved = map().resize(len).unwrap();
+            assert!(moved.addr() + moved.len() <= stack - 256 * page() || moved.addr() > stack);
+            assert!(moved[..page()].iter().all(|&byte| byte == 7));
+            assert!(moved[page()..].iter().all(|&byte| byte == 0));
+        }
+        let grown = map().resize_in_place(64 * page()).unwrap();
+        assert_eq!(grown.addr(), stack - (2 << 20));
+    });
+    assert!(status.success());
+}

@@ -379,8 +379,10 @@ fn make(step: &Step, maps: &mut Vec<Modelled>) {
                 map.resize(len)
             };
             let map = resized.unwrap_or_else(|error| {
+                // An empty map that was locked makes no new pages.
                 assert!(
-                    [Errno::FAULT, Errno::NOMEM].contains(&error.errno()),
+                    [Errno::FAULT, Errno::NOMEM].contains(&error.errno())
+                        || before == 0 && error.errno() == Errno::INVAL,
                     "{error}"
                 );
                 let map = error.into_map().expect("the map");
