@@ -30,7 +30,7 @@ impl<P: Permissions, B: Resizable<Private>> Map<P, Private, B> {
     ///
     /// # Errors
     ///
-    /// The map stays as it was.
+    /// The map stays as it was; but if its pages were locked, they may be no longer.
     ///
     /// - `EFAULT`: the kernel holds the map as several mappings, since parts of it were locked, advised or joined.
     /// - `EINVAL`: before Linux 5.13, of files.

@@ -201,8 +201,8 @@ impl Region {
         }
     }
 
-    /// Moves pages out, the bytes of `range`, and leaves empty ones in their place: `MREMAP_DONTUNMAP`. A failure changes
-    /// nothing.
+    /// Moves pages out, the bytes of `range`, and leaves empty ones in their place: `MREMAP_DONTUNMAP`. A failure moves
+    /// nothing, but may have unlocked the pages.
     ///
     /// The range lies in the region, is not empty, and starts and ends where pages do, or where the region does.
     pub(crate) fn take(&mut self, range: Range<usize>) -> Result<Self, Errno> {
