@@ -104,11 +104,14 @@ fn files(root: &Path) -> Result<Vec<File>> {
             let entry = entry?;
             let path = entry.path();
             let kind = entry.file_type()?;
-            if kind.is_dir()
-                && ![".git", "target"]
-                    .map(Into::into)
-                    .contains(&entry.file_name())
+            // In a second worktree, `.git` is a file.
+            if [".git", "target"]
+                .map(Into::into)
+                .contains(&entry.file_name())
             {
+                continue;
+            }
+            if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_file() {
                 let bytes = fs::read(&path).with_context(|| path.display().to_string())?;

@@ -5,12 +5,13 @@
 )]
 
 mod moves;
+mod properties;
 mod ranges;
 
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use core::sync::atomic::Ordering;
 
 use mmarinus_sys::{self as sys, Advice, Errno, MapFlags, ProtFlags};
 use rustix::fd::BorrowedFd;
@@ -19,39 +20,27 @@ use crate::extent::Extent;
 use crate::layout::Layout;
 
 pub(crate) use moves::Room;
+use properties::{Known, Properties, Traits};
 
 /// Mapped pages, and the bytes in them that were asked for.
 ///
 /// # Invariants
 ///
-/// - `page_shift` is the log2 of the page size of the map in bytes.
 /// - If `len` is 0 the region owns nothing, and `ptr` is dangling.
 /// - Else the whole pages around `ptr .. ptr + len` are mapped, are at most `isize::MAX` bytes, do not contain address 0, and are
 ///   owned: nobody but this region unmaps, moves or reprotects them.
-/// - `whole` is only true if the kernel holds the pages as one mapping, or as part of one.
-/// - `anonymous` is only true if no file stands behind the pages.
-/// - `grows` is false if what lies behind the end of the region may be another's by a promise, though it is of the same file.
-/// - `locked` is true if pages may be locked in memory.
-/// - `width` is 0, or the size in bytes of the only atomics that were made of the bytes through a shared reference.
+/// - What [`Properties`] says of the pages is true.
 #[derive(Debug)]
 pub(crate) struct Region {
     ptr: NonNull<u8>,
     len: usize,
-    page_shift: u8,
-    width: AtomicU8,
-    whole: AtomicBool,
-    anonymous: bool,
-    grows: bool,
-    /// Whether it was asked for with options (`.locked()`, `.no_reserve()`, `.stack()`, those about forks) that new pages would
-    /// have to get as well.
-    special: bool,
-    locked: AtomicBool,
+    properties: Properties,
 }
 
 // SAFETY: pages belong to the process, not to a thread; any thread may unmap them.
 unsafe impl Send for Region {}
 
-// SAFETY: through a shared reference only `width` and `whole` change, which are atomic.
+// SAFETY: through a shared reference only atomics change.
 unsafe impl Sync for Region {}
 
 /// Where the pages of a new map come from: nowhere, or the file at an offset that is a multiple of the page size.
@@ -71,13 +60,7 @@ impl Region {
         Self {
             ptr: page,
             len: 0,
-            page_shift,
-            width: AtomicU8::new(0),
-            whole: AtomicBool::new(true),
-            anonymous: false,
-            grows: true,
-            special: false,
-            locked: AtomicBool::new(false),
+            properties: Properties::new(page_shift, Traits::empty(), Known::OfNewPages),
         }
     }
 
@@ -226,16 +209,17 @@ impl Region {
         }?;
         // SAFETY: `head` is less than a page (`Layout`), and the kernel has just mapped at least one page at `start`.
         let ptr = unsafe { start.cast::<u8>().add(layout.head()) };
+        let mut traits = Traits::empty();
+        traits.set(Traits::ANONYMOUS, behind.is_none());
+        traits.set(Traits::SPECIAL, flags.intersects(SPECIAL));
+        let properties = Properties::new(layout.page_shift(), traits, Known::OfNewPages);
+        if flags.contains(MapFlags::LOCKED) {
+            properties.set_locked();
+        }
         Ok(Self {
             ptr,
             len: layout.size(),
-            page_shift: layout.page_shift(),
-            width: AtomicU8::new(0),
-            whole: AtomicBool::new(true),
-            anonymous: behind.is_none(),
-            grows: true,
-            special: flags.intersects(SPECIAL),
-            locked: AtomicBool::new(flags.contains(MapFlags::LOCKED)),
+            properties,
         })
     }
 
@@ -261,26 +245,20 @@ impl Region {
         Self {
             ptr,
             len,
-            page_shift,
-            width: AtomicU8::new(0),
-            whole: AtomicBool::new(false),
-            anonymous: false,
-            grows: true,
-            special: true,
-            locked: AtomicBool::new(true),
+            properties: Properties::new(page_shift, Traits::SPECIAL, Known::OfNothing),
         }
     }
 
     /// The page size in bytes.
     #[inline]
     pub(crate) fn page_size(&self) -> usize {
-        1 << self.page_shift
+        1 << self.properties.page_shift()
     }
 
     /// The log2 of the page size in bytes.
     #[inline]
     pub(crate) fn page_shift(&self) -> u8 {
-        self.page_shift
+        self.properties.page_shift()
     }
 
     /// Bytes before the first asked byte, in its page.
@@ -312,14 +290,16 @@ impl Region {
     /// Where the asked bytes are.
     #[inline]
     pub(crate) fn extent(&self) -> Extent {
-        let width = self.width.load(Ordering::Relaxed);
-        Extent::new(self.ptr, self.len, width, self.page_shift, self.anonymous)
+        let width = self.properties.width.load(Ordering::Relaxed);
+        let anonymous = self.properties.has(Traits::ANONYMOUS);
+        Extent::new(self.ptr, self.len, width, self.page_shift(), anonymous)
     }
 
     /// Fixes the size in bytes of the atomics of this region, or says which other size was fixed before.
     #[inline]
     pub(crate) fn claim_width(&self, width: u8) -> Result<(), u8> {
         match self
+            .properties
             .width
             .compare_exchange(0, width, Ordering::Relaxed, Ordering::Relaxed)
         {
@@ -331,38 +311,39 @@ impl Region {
     /// Whether the kernel surely holds the pages as one mapping, or as part of one.
     #[inline]
     pub(crate) fn is_whole(&self) -> bool {
-        self.whole.load(Ordering::Relaxed)
+        self.properties.is_whole()
     }
 
     /// Whether the region may grow into what lies behind its end.
     #[inline]
     pub(crate) fn grows(&self) -> bool {
-        self.grows
+        !self.properties.has(Traits::BOUNDED)
     }
 
     /// Whether pages could be made anew as those of this region were.
     #[inline]
     pub(crate) fn is_special(&self) -> bool {
-        self.special || self.locked.load(Ordering::Relaxed)
+        self.properties.has(Traits::SPECIAL) || self.properties.is_locked()
     }
 
     /// The same region, which was asked for with options besides `flags`, or not.
     #[inline]
     pub(crate) fn asked_with(mut self, flags: MapFlags, more: bool) -> Self {
-        self.special = more || flags.intersects(SPECIAL);
+        let special = more || flags.intersects(SPECIAL);
+        self.properties.set(Traits::SPECIAL, special);
         self
     }
 
     /// Remembers that what lies behind the end may be another's.
     #[inline]
     pub(crate) fn never_grow(&mut self) {
-        self.grows = false;
+        self.properties.set(Traits::BOUNDED, true);
     }
 
     /// Remembers that the kernel may hold the pages as several mappings.
     #[inline]
     pub(crate) fn in_pieces(&self) {
-        self.whole.store(false, Ordering::Relaxed);
+        self.properties.set_in_pieces();
     }
 
     /// Cuts the region in two, `offset` bytes after the first asked byte, or gives it back if no page starts there.
@@ -373,9 +354,6 @@ impl Region {
             return Err(self);
         }
         let whole = ManuallyDrop::new(self);
-        let width = whole.width.load(Ordering::Relaxed);
-        let is_whole = whole.is_whole();
-        let is_locked = whole.locked.load(Ordering::Relaxed);
         // SAFETY: `offset` is at most `len`, so the pointer stays inside the asked bytes or one past them.
         let second = unsafe { whole.ptr.add(offset) };
         // Both keep the invariants: the cut is at a page's start, so each page belongs to one of them, and `whole` is not
@@ -383,13 +361,7 @@ impl Region {
         let part = |ptr, len| Self {
             ptr,
             len,
-            page_shift: whole.page_shift,
-            width: AtomicU8::new(width),
-            whole: AtomicBool::new(is_whole),
-            anonymous: whole.anonymous,
-            grows: whole.grows,
-            special: whole.special,
-            locked: AtomicBool::new(is_locked),
+            properties: whole.properties.clone(),
         };
         Ok((part(whole.ptr, offset), part(second, whole.len - offset)))
     }

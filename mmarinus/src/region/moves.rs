@@ -4,11 +4,10 @@
 use core::mem::ManuallyDrop;
 use core::ops::Range;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use mmarinus_sys::{self as sys, Advice, Errno, MapFlags, ProtFlags, RemapFlags};
 
-use super::Region;
+use super::{Properties, Region};
 use crate::layout::Layout;
 
 /// Where pages may go that have no room behind them.
@@ -42,13 +41,7 @@ impl Region {
         Self {
             ptr,
             len,
-            page_shift: like.page_shift,
-            width: AtomicU8::new(0),
-            whole: AtomicBool::new(true),
-            anonymous: like.anonymous,
-            grows: like.grows,
-            special: like.special,
-            locked: AtomicBool::new(false),
+            properties: like.properties.of_moved_pages(),
         }
     }
 
@@ -63,7 +56,7 @@ impl Region {
         if old.head() != new.head()
             || len != old_len
             || len == 0
-            || old.page_shift != new.page_shift
+            || old.page_shift() != new.page_shift()
         {
             return Err(Errno::INVAL);
         }
@@ -81,17 +74,16 @@ impl Region {
         let ptr = unsafe { start.cast::<u8>().add(old.head()) };
         // SAFETY: they were all the pages of `new`, which is not dropped.
         let moved = unsafe { Self::at(ptr, new.len, &new) };
-        moved
-            .locked
-            .store(new.locked.load(Ordering::Relaxed), Ordering::Relaxed);
+        if new.properties.is_locked() {
+            moved.properties.set_locked();
+        }
         Ok(moved)
     }
 
     /// Unmaps the pages, or gives the region back with the reason why the kernel keeps them.
     pub(crate) fn emptied(self) -> Result<Self, (Self, Errno)> {
-        let mut empty = Self::empty(self.page_shift);
-        empty.special = self.is_special();
-        empty.grows = self.grows;
+        let mut empty = Self::empty(self.page_shift());
+        empty.properties = self.properties.of_no_pages();
         self.unmap().map(|()| empty)
     }
 
@@ -136,7 +128,7 @@ impl Region {
         let (start, len) = self.raw_pages();
         let end = start.wrapping_byte_add(len);
         let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
-        let probe = Layout::new(0, more, self.page_shift)
+        let probe = Layout::new(0, more, self.page_shift())
             .map(|more| Self::map(more, end.addr(), ProtFlags::empty(), nothing, None));
         match probe {
             Some(Ok(probe)) if probe.pages().0 == end.addr() => Behind::Free,
@@ -173,7 +165,7 @@ impl Region {
 
     /// Moves the pages to a free place whose first whole page starts at `address`. A failure leaves them where they are.
     pub(crate) fn move_to(self, address: usize) -> Result<Self, (Self, Errno)> {
-        let Some(layout) = Layout::new(self.head(), self.len, self.page_shift) else {
+        let Some(layout) = Layout::new(self.head(), self.len, self.page_shift()) else {
             return Ok(self); // It has no pages.
         };
         // Since Linux 6.17 a move of several mappings can stop half way.
@@ -211,7 +203,7 @@ impl Region {
         }
         let part = self.part(range.clone());
         let (start, len) = part.raw_pages();
-        if self.locked.load(Ordering::Relaxed) {
+        if self.properties.is_locked() {
             // The kernel takes the lock from the whole mapping that the pages are part of, others' pages included. Unlocked
             // first, the pages are a mapping of their own.
             self.unlock(range)?;
@@ -231,13 +223,7 @@ impl Region {
         ManuallyDrop::new(Self {
             ptr: NonNull::new(ptr).unwrap_or(self.ptr),
             len: range.len(),
-            page_shift: self.page_shift,
-            width: AtomicU8::new(0),
-            whole: AtomicBool::new(true),
-            anonymous: self.anonymous,
-            grows: self.grows,
-            special: self.special,
-            locked: AtomicBool::new(false),
+            properties: self.properties.of_moved_pages(),
         })
     }
 
@@ -245,7 +231,7 @@ impl Region {
     pub(crate) fn duplicate(&self) -> Result<Self, Errno> {
         let (start, len) = self.raw_pages();
         if len == 0 {
-            return Ok(Self::empty(self.page_shift));
+            return Ok(Self::empty(self.page_shift()));
         }
         // The kernel maps what follows the first page in its object, which is the same only within one mapping.
         if !self.is_whole() {
@@ -257,9 +243,7 @@ impl Region {
         let ptr = unsafe { start.cast::<u8>().add(self.head()) };
         // SAFETY: the kernel has just made this mapping, and nobody else knows it.
         let second = unsafe { Self::at(ptr, self.len, self) };
-        second
-            .width
-            .store(self.width.load(Ordering::Relaxed), Ordering::Relaxed);
+        second.properties.copy_width(&self.properties);
         Ok(second)
     }
 
@@ -268,31 +252,25 @@ impl Region {
         let len = self
             .len
             .checked_add(second.len)
-            .filter(|&len| len == 0 || Layout::new(self.head(), len, self.page_shift).is_some());
-        let locked = self.locked.load(Ordering::Relaxed) || second.locked.load(Ordering::Relaxed);
-        let widths = [&self, &second].map(|region| region.width.load(Ordering::Relaxed));
-        let fits = self.page_shift == second.page_shift
-            && (widths[0] == widths[1] || widths.contains(&0))
-            && self.ptr.addr().get().wrapping_add(self.len) == second.ptr.addr().get()
-            && second.head() == 0;
-        match len.filter(|_| fits) {
-            None => Err((self, second)),
-            Some(_) if second.len == 0 => Ok(self),
-            Some(_) if self.len == 0 => Ok(second),
-            Some(len) => {
+            .filter(|&len| len == 0 || Layout::new(self.head(), len, self.page_shift()).is_some());
+        let properties = Properties::of_both(&self.properties, &second.properties);
+        let neighbours = self.ptr.addr().get().wrapping_add(self.len) == second.ptr.addr().get();
+        match (len, properties) {
+            (Some(_), Some(properties)) if neighbours && second.head() == 0 => {
+                if second.len == 0 {
+                    return Ok(self);
+                }
+                if self.len == 0 {
+                    return Ok(second);
+                }
                 let (first, second) = (ManuallyDrop::new(self), ManuallyDrop::new(second));
                 Ok(Self {
                     ptr: as_one(first.ptr),
-                    len,
-                    page_shift: first.page_shift,
-                    width: AtomicU8::new(widths[0].max(widths[1])),
-                    whole: AtomicBool::new(false),
-                    anonymous: first.anonymous && second.anonymous,
-                    grows: first.grows && second.grows,
-                    special: first.special || second.special,
-                    locked: AtomicBool::new(locked),
+                    len: first.len + second.len,
+                    properties,
                 })
             }
+            _ => Err((self, second)),
         }
     }
 }

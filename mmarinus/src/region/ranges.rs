@@ -3,7 +3,6 @@
 
 use core::ffi::c_void;
 use core::ops::Range;
-use core::sync::atomic::Ordering;
 
 use mmarinus_sys::{self as sys, Advice, Errno, MlockFlags, MsyncFlags};
 
@@ -62,7 +61,7 @@ impl Region {
             return Ok(());
         }
         self.cut_around((start, len));
-        self.locked.store(true, Ordering::Relaxed);
+        self.properties.set_locked();
         // SAFETY: the pages are owned (invariant), and locking changes no byte.
         unsafe { sys::mlock2(start, len, flags) }
     }
