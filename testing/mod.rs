@@ -8,13 +8,21 @@
     reason = "each test binary uses its own part"
 )]
 
+pub(crate) mod account;
 pub(crate) mod features;
+pub(crate) mod sound;
 
+use core::time::Duration;
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Instant;
+
+pub(crate) use sound::sound;
 
 /// The variable that names the file to which a skipped test appends its line.
 const SKIPPED: &str = "MMARINUS_SKIPPED";
@@ -136,28 +144,88 @@ pub(crate) fn is_child(place: &str) -> bool {
     std::env::var_os(CHILD).is_some_and(|asked| asked == OsStr::new(place))
 }
 
+/// Whether this process is the child that runs some block.
+pub(crate) fn is_any_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+/// How a child ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    /// Whether it ended by itself.
+    pub(crate) in_time: bool,
+    /// What it printed, line by line.
+    pub(crate) said: Vec<String>,
+}
+
+/// How long a child may run. An emulated CPU is slow, and the machine may be busy.
+const LIMIT: Duration = Duration::from_secs(120);
+
 /// Runs one test of this binary again, as the child of the block at this place, and waits for it.
 ///
 /// # Panics
 ///
 /// If the child did not run that test: its status would say nothing about the block.
 pub(crate) fn rerun_as_child(test: &str, place: &str) -> ExitStatus {
-    let output = Command::new(std::env::current_exe().expect("the path of this test binary"))
+    let ended = rerun(test, place, &[]);
+    assert!(ended.in_time, "the child hung");
+    ended.status
+}
+
+/// The same, with more variables, and with what the child said.
+pub(crate) fn rerun(test: &str, place: &str, variables: &[(&str, &str)]) -> Ended {
+    let (output, input) = io::pipe().expect("a pipe");
+    let mut command = Command::new(std::env::current_exe().expect("the path of this test binary"));
+    command
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(CHILD, place)
-        .output()
-        .expect("a child process can be started");
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    // Printed from here, libtest shows it under this test and only if this test fails.
-    for line in stdout
-        .lines()
-        .chain(String::from_utf8_lossy(&output.stderr).lines())
-    {
-        println!("child: {line}");
+        .envs(variables.iter().copied())
+        .stdout(input.try_clone().expect("a descriptor"))
+        .stderr(input);
+    let mut child = command.spawn().expect("a child process can be started");
+    // It holds the writing ends of the pipe.
+    drop(command);
+    let (sender, lines) = mpsc::channel();
+    // Its own thread, and nobody waits for it: a process that the child left may hold the pipe open.
+    thread::spawn(move || {
+        let mut output = BufReader::new(output);
+        let mut line = Vec::new();
+        while output
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|len| len != 0)
+        {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if sender.send(text).is_err() {
+                return;
+            }
+            line.clear();
+        }
+    });
+    let until = Instant::now() + LIMIT;
+    let mut said = Vec::new();
+    let in_time = loop {
+        match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            // Printed from here, libtest shows it under this test and only if this test fails.
+            Ok(line) => {
+                println!("child: {line}");
+                said.push(line);
+            }
+            Err(RecvTimeoutError::Disconnected) => break true,
+            Err(RecvTimeoutError::Timeout) => break false,
+        }
+    };
+    if !in_time {
+        child.kill().expect("a child can be killed");
     }
+    let status = child.wait().expect("a child can be waited for");
     assert!(
-        stdout.contains("running 1 test\n"),
+        said.iter().any(|line| line == "running 1 test"),
         "the child did not find the test {test}"
     );
-    output.status
+    Ended {
+        status,
+        in_time,
+        said,
+    }
 }

@@ -12,7 +12,7 @@ use crate::common::{
     Vma, anonymous, bytes_of, exposed, file_map, is_free, page, patterned, shared,
 };
 use crate::raw::{present, stable};
-use crate::testing::in_child;
+use crate::testing::{in_child, sound};
 
 const READ: Unknown = Unknown(ProtFlags::READ);
 const BOTH: Unknown = Unknown(ProtFlags::READ.union(ProtFlags::WRITE));
@@ -56,7 +56,7 @@ fn assert_bears<K: Kind, B: Backing<K>>(map: Map<perms::ReadWrite, K, B>) {
 
 #[test]
 fn maps_of_every_kind_bear_to_be_in_pieces() {
-    let status = in_child!({
+    sound!({
         let mut map = anonymous(6 * page() + 1);
         map.fill(7);
         assert_bears(map);
@@ -67,12 +67,11 @@ fn maps_of_every_kind_bear_to_be_in_pieces() {
         assert_bears(stable(6 * page(), Private, perms::ReadWrite));
         assert_bears(present(6 * page(), Shared, perms::ReadWrite));
     });
-    assert!(status.success());
 }
 
 #[test]
 fn pieces_are_not_moved_alone() {
-    let status = in_child!({
+    sound!({
         let mut map = anonymous(6 * page());
         map.fill(7);
         cut(&map);
@@ -115,12 +114,11 @@ fn pieces_are_not_moved_alone() {
         assert_eq!(error.errno(), Errno::FAULT);
         assert_eq!(bytes_of(&map), patterned(0, 6 * page()));
     });
-    assert!(status.success());
 }
 
 #[test]
 fn whatever_marks_a_part_makes_pieces() {
-    let status = in_child!({
+    sound!({
         let assert_pieces = |mark: &dyn Fn(&Map<perms::ReadWrite>)| {
             let mut map = anonymous(4 * page());
             map.lock(..).unwrap();
@@ -141,12 +139,11 @@ fn whatever_marks_a_part_makes_pieces() {
             map.unlock(page()..).unwrap();
         });
     });
-    assert!(status.success());
 }
 
 #[test]
 fn a_change_that_stops_half_way_is_taken_back_and_the_map_works() {
-    let status = in_child!({
+    sound!({
         // One object may be written through its descriptor, the other not: mprotect changes the first half alone.
         let place = Map::bytes(4 * page())
             .anonymously()
@@ -204,7 +201,6 @@ fn a_change_that_stops_half_way_is_taken_back_and_the_map_works() {
         assert_eq!(bytes_of(&two), patterned(2 * page(), page()));
         assert!(is_free(place + 3 * page(), page()));
     });
-    assert!(status.success());
 }
 
 /// One step of a random program on a set of maps.
@@ -480,6 +476,7 @@ fn make(step: &Step, maps: &mut Vec<Modelled>) {
 
 #[test]
 fn random_programs_do_what_a_model_does() {
+    // A growth that the kernel refuses may leave the place reserved that it was to move to: that is no leak by any number.
     let status = in_child!({
         // Emulated machines ask for fewer.
         let cases = std::env::var("PROPTEST_CASES").ok();

@@ -8,6 +8,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 ///
 /// - a macro or a function whose name starts with `assert` or `prop_assert`, or is `panic`. A helper that asserts for
 ///   several tests is called `assert_...`, so that the reader of the test sees it too;
+/// - `sound!`, which asserts how its block ends and what it leaves behind;
 /// - `unwrap_err` and `expect_err`: a refusal is what is tested;
 /// - `compile_fail` and `pass` of trybuild, which judge when they are dropped.
 ///
@@ -33,7 +34,14 @@ fn asserts(body: &TokenStream) -> bool {
 }
 
 fn is_assertion(name: &str) -> bool {
-    const NAMES: [&str; 5] = ["panic", "unwrap_err", "expect_err", "compile_fail", "pass"];
+    const NAMES: [&str; 6] = [
+        "panic",
+        "unwrap_err",
+        "expect_err",
+        "compile_fail",
+        "pass",
+        "sound",
+    ];
     ["assert", "prop_assert"]
         .iter()
         .any(|start| name.starts_with(start))
@@ -72,6 +80,7 @@ mod tests {
         assert!(judge("assert_same_bytes(&a, &b);"));
         assert!(judge("f().unwrap_or_else(|error| panic!(\"{error}\"));"));
         assert!(judge("map(0).unwrap_err();"));
+        assert!(judge("sound!({ drop(map(1)) });"));
         assert!(judge(
             "trybuild::TestCases::new().compile_fail(\"tests/ui/*.rs\");"
         ));
