@@ -1,4 +1,4 @@
-//! What a safe program may leave behind: nothing. [`sound!`] runs one in a child, and compares the kernel's account before and after.
+//! What a safe program may leave behind: nothing. [`sound!`] runs one in a child, and compares the kernel's accounts.
 //!
 //! The account is that of the process in `/proc`: open descriptors, mapped ranges, locked bytes and huge pages. The allocator and
 //! the threads of std must not disturb it, so the child's allocator grows only what the kernel calls `[heap]`, stacks of threads
