@@ -2,8 +2,8 @@
 //!
 //! Each case is a safe program that `sound!` runs in a process of its own: a signal, a panic, a hang, the report of a sanitizer,
 //! a leak of descriptors, mapped ranges, locked bytes or huge pages, and a mapping of somebody else that changed, are failures
-//! by name, and the other cases still run. Every file of cases forbids unsafe code. What has no safe form, such as seccomp, `fork`
-//! or a promise about a file, stands in `it/raw.rs`. What must not compile is in `ui`.
+//! by name, and the other cases still run. Every file of cases forbids unsafe code. What has no safe form, such as seccomp,
+//! `fork` or a promise about a file, stands in `it/raw.rs`. What must not compile is in `ui`.
 
 #[path = "../../testing/mod.rs"]
 mod testing;
