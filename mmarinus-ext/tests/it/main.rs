@@ -1,0 +1,10 @@
+//! Tests of every module against the running kernel, a file per subject.
+
+#[path = "../../../testing/mod.rs"]
+mod testing;
+
+mod common;
+
+mod memfd;
+mod seals;
+mod verify;
