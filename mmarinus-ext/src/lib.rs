@@ -3,9 +3,11 @@
 //! Built on [`mmarinus`]. Nothing in this crate may need `unsafe`: where it would, a safe constructor is missing in `mmarinus`.
 //!
 //! - [`memfd`]: files in memory whose type says how they are sealed.
+//! - [`snapshot`]: any file or reader as a sealed file in memory, so an honest `&[u8]` of it.
 #![forbid(unsafe_code)]
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 compile_error!("mmarinus-ext maps memory on Linux and Android only");
 
 pub mod memfd;
+pub mod snapshot;

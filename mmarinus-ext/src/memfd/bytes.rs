@@ -84,6 +84,17 @@ impl<S: Writable> Write for Memfd<S> {
     }
 }
 
+/// As for [`File`](std::fs::File), a descriptor that is shared can be written.
+impl<S: Writable> Write for &Memfd<S> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.as_file().write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl<S: State> Seek for Memfd<S> {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
         self.as_file().seek(position)

@@ -31,7 +31,8 @@ impl Memfd<Open> {
         if self.huge_pages().is_some() {
             return Err(Error::new(Cause::huge(Step::Seal), self));
         }
-        self.add_seals(&[FileSeal::SealShrink, FileSeal::SealGrow], SIZE)
+        let added = self.add_seals(&[FileSeal::SealShrink, FileSeal::SealGrow], SIZE);
+        self.become_after(added)
     }
 }
 
@@ -40,7 +41,7 @@ impl<S: Unsealed> Memfd<S> {
     /// then a slice.
     ///
     /// Holes get their memory first, since touching one could be SIGBUS where memory is short; so that what fails for lack of
-    /// memory fails before anything is sealed. (Only if somebody else punches a hole at that very moment can it fail afterwards;
+    /// memory fails before anything is sealed. (Only if somebody else makes a hole at that very moment can it fail afterwards;
     /// then the file in the error is sealed already, and sealing it again tries again.)
     ///
     /// # Examples
@@ -78,16 +79,18 @@ impl<S: Unsealed> Memfd<S> {
     ///
     /// [F_ADD_SEALS(2const)](https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html)
     pub fn seal(self) -> Result<Memfd<Sealed>, Error<Self>> {
-        if let Err(cause) = self.allocate() {
-            return Err(Error::new(cause, self));
-        }
         let seals = [
             FileSeal::SealWrite,
             FileSeal::SealShrink,
             FileSeal::SealGrow,
             FileSeal::SealSeal,
         ];
-        self.add_seals(&seals, ALL)
+        // The second time for what others did in between, which they cannot do any more.
+        let sealed = self
+            .allocate()
+            .and_then(|()| self.add_seals(&seals, ALL))
+            .and_then(|()| self.allocate());
+        self.become_after(sealed)
     }
 
     /// Gives memory to all holes.
@@ -113,27 +116,27 @@ impl<S: Unsealed> Memfd<S> {
         Ok(())
     }
 
-    /// Adds seals, and looks at what the file is then.
-    fn add_seals<T: State>(
-        self,
-        seals: &[FileSeal],
-        needed: SealFlags,
-    ) -> Result<Memfd<T>, Error<Self>> {
-        let added = self.sealing().add_seals(seals);
-        if let Err(error) = added {
-            let errno = errno_of(&error);
+    /// Adds seals.
+    fn add_seals(&self, seals: &[FileSeal], needed: SealFlags) -> Result<(), Cause> {
+        let Err(error) = self.sealing().add_seals(seals) else {
+            return Ok(());
+        };
+        match errno_of(&error) {
+            Errno::BUSY => Err(Cause::held(holders(self))),
             // Another who has the file may have added the same, and forbidden more.
-            let there = errno == Errno::PERM
-                && fcntl_get_seals(&self).is_ok_and(|seals| seals.contains(needed));
-            if !there {
-                let cause = match errno {
-                    Errno::BUSY => Cause::held(holders(&self)),
-                    errno => Cause::kernel(Step::Seal, errno),
-                };
-                return Err(Error::new(cause, self));
+            Errno::PERM if fcntl_get_seals(self).is_ok_and(|seals| seals.contains(needed)) => {
+                Ok(())
             }
+            errno => Err(Cause::kernel(Step::Seal, errno)),
         }
-        self.become_state()
+    }
+
+    /// The file in its new state, if it got there.
+    fn become_after<T: State>(self, sealed: Result<(), Cause>) -> Result<Memfd<T>, Error<Self>> {
+        match sealed {
+            Ok(()) => self.become_state(),
+            Err(cause) => Err(Error::new(cause, self)),
+        }
     }
 }
 
@@ -190,7 +193,8 @@ impl Memfd<SizeSealed> {
     ///
     /// [F_ADD_SEALS(2const)](https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html)
     pub fn seal_future_writes(self) -> Result<Memfd<Broadcast>, Error<Self>> {
-        self.add_seals(&[FileSeal::SealFutureWrite], SealFlags::FUTURE_WRITE)
+        let added = self.add_seals(&[FileSeal::SealFutureWrite], SealFlags::FUTURE_WRITE);
+        self.become_after(added)
     }
 }
 

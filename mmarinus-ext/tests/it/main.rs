@@ -7,4 +7,5 @@ mod common;
 
 mod memfd;
 mod seals;
+mod snapshot;
 mod verify;

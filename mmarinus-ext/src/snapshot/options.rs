@@ -1,0 +1,139 @@
+//! How a snapshot is made: how long it may get, and its name.
+
+use std::fs::File;
+use std::io::{Error, ErrorKind, Read, Result};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use mmarinus_sys::{SealFlags, fcntl_get_seals};
+use rustix::fs::{FileType, fstat};
+
+use super::copy::{copy_file, copy_stream};
+use crate::memfd::{Memfd, Sealed};
+
+/// How a snapshot is made, where the defaults of [`of`](super::of) do not serve.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::ErrorKind;
+/// use mmarinus_ext::snapshot::Options;
+///
+/// let endless = Options::new().limit(1 << 16).load("/dev/zero");
+/// assert_eq!(endless.unwrap_err().kind(), ErrorKind::FileTooLarge);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options<'name> {
+    limit: u64,
+    name: &'name str,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'name> Options<'name> {
+    /// The defaults: as long as it takes, and the name `snapshot`.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            limit: u64::MAX,
+            name: "snapshot",
+        }
+    }
+
+    /// A source of more than this many bytes is an error. A snapshot is memory, and some sources never end.
+    #[must_use]
+    pub const fn limit(self, bytes: u64) -> Self {
+        Self {
+            limit: bytes,
+            name: self.name,
+        }
+    }
+
+    /// The name of the memfd, as in `/proc/PID/maps`.
+    #[must_use]
+    pub const fn named<'new>(self, name: &'new str) -> Options<'new> {
+        Options {
+            limit: self.limit,
+            name,
+        }
+    }
+
+    /// As [`snapshot::load`](super::load).
+    ///
+    /// # Errors
+    ///
+    /// As there; and `EFBIG` ([`FileTooLarge`](ErrorKind::FileTooLarge)) above the limit.
+    pub fn load(self, path: impl AsRef<Path>) -> Result<Memfd<Sealed>> {
+        self.of(&File::open(path)?)
+    }
+
+    /// As [`snapshot::of`](super::of).
+    ///
+    /// # Errors
+    ///
+    /// As there; and `EFBIG` ([`FileTooLarge`](ErrorKind::FileTooLarge)) above the limit.
+    pub fn of<F: AsFd + ?Sized>(self, fd: &F) -> Result<Memfd<Sealed>> {
+        let fd = fd.as_fd();
+        let all = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW;
+        if fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(all)) {
+            // Nobody changes it any more, so a second descriptor is as good as a copy, unless it has holes.
+            let same = Memfd::<Sealed>::try_from(fd.try_clone_to_owned()?);
+            if let Ok(same) = same
+                && same.huge_pages().is_none()
+            {
+                self.check(same.len())?;
+                return Ok(same);
+            }
+        }
+        let stat = fstat(fd)?;
+        let memfd = Memfd::create(self.name, 0)?;
+        let copied = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                // A length of 0 says nothing: the kernel makes such files up while they are read.
+                self.check(stat.st_size as u64)?;
+                copy_file(fd, &memfd, self.one_more())?
+            }
+            FileType::BlockDevice => copy_file(fd, &memfd, self.one_more())?,
+            _ => copy_stream(fd, &memfd, self.one_more())?,
+        };
+        self.finish(memfd, copied)
+    }
+
+    /// As [`snapshot::read`](super::read).
+    ///
+    /// # Errors
+    ///
+    /// As there; and `EFBIG` ([`FileTooLarge`](ErrorKind::FileTooLarge)) above the limit.
+    pub fn read(self, reader: impl Read) -> Result<Memfd<Sealed>> {
+        let mut memfd = Memfd::create(self.name, 0)?;
+        let copied = memfd.write_from(reader.take(self.one_more()))?;
+        self.finish(memfd, copied)
+    }
+
+    /// Seals what was copied, if it is all.
+    fn finish(self, memfd: Memfd, copied: u64) -> Result<Memfd<Sealed>> {
+        self.check(copied)?;
+        Ok(memfd.seal()?)
+    }
+
+    /// As many bytes as tell whether the source has more than the limit.
+    fn one_more(self) -> u64 {
+        self.limit.saturating_add(1)
+    }
+
+    /// Whether a length is allowed.
+    fn check(self, len: u64) -> Result<()> {
+        if len <= self.limit {
+            return Ok(());
+        }
+        let limit = self.limit;
+        let text = format!(
+            "the source has more than the {limit} bytes that a snapshot may have; raise the limit"
+        );
+        Err(Error::new(ErrorKind::FileTooLarge, text))
+    }
+}
