@@ -201,12 +201,12 @@ fn a_file_that_grows_and_shrinks_meanwhile_is_what_was_read() {
         scope.spawn(|| {
             let mut len = 0;
             while !stop.load(Ordering::Relaxed) {
-                len = (len + 7 * page() + 1) % (300 * page());
+                len = (len + 7 * page() + 1) % (100 * page());
                 file.set_len(0).unwrap();
                 file.write_all_at(&vec![7; len], 0).unwrap();
             }
         });
-        for _ in 0..100 {
+        for _ in 0..30 {
             let snapshot = Options::new().limit(1 << 30).of(&file).unwrap();
             let map = snapshot.map().with(perms::Read).unwrap();
             assert_eq!(map.len() as u64, snapshot.len());
