@@ -30,6 +30,7 @@ mod load;
 mod map;
 mod memfd;
 pub mod perms;
+mod proc;
 mod promise;
 mod range;
 mod raw_parts;
@@ -39,6 +40,7 @@ mod resize;
 mod slices;
 mod source;
 mod split;
+mod stats;
 mod sync;
 mod take;
 #[cfg(feature = "zerocopy")]
@@ -55,5 +57,8 @@ pub use immortal::Immortal;
 pub use kind::{Private, Shared};
 pub use map::Map;
 pub use mmarinus_sys::{Errno, ProtFlags};
+#[cfg(feature = "std")]
+pub use proc::{Maps, Vma, maps};
 pub use source::Source;
+pub use stats::Stats;
 pub use view::View;

@@ -32,6 +32,9 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         Reason::NeverGrows => {
             "this map was split from one whose file was promised to be stable, and could grow over the rest; map the file anew"
         }
+        Reason::OddLine => {
+            "this line is not as Linux writes it; go on with the next one, and look whether something else is mounted on /proc"
+        }
         Reason::PartlySealed => {
             "the kernel held this map as several mappings and may have sealed some of them before it failed; they stay as \
              they are for ever, so there is no map any more; the usual cause is vm.max_map_count"
@@ -253,6 +256,17 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         (O::Open, Errno::ISDIR) => {
             "this is a directory, and only files have bytes to map; name a file in it"
         }
+        (O::Maps | O::Stats, Errno::NOENT | Errno::NOTDIR) => {
+            "no /proc is mounted here; mount it: the kernel tells of maps and pages there alone"
+        }
+        (O::Maps | O::Stats, Errno::ACCESS | Errno::PERM) => {
+            "this process may not be looked into, not even by itself: it is not dumpable (PR_SET_DUMPABLE, a set-user-id program), \
+             or a security module forbids it"
+        }
+        (O::Maps | O::Stats, Errno::MFILE | Errno::NFILE) => {
+            "too many files are open, and this opens one; close some"
+        }
+        (O::Maps | O::Stats, Errno::NOMEM) => "the kernel had no memory for the work; try again",
         (O::Open, Errno::NOENT) => "there is no such file; check the path",
         (O::Open, Errno::NOTDIR) => "a part of the path is no directory; check the path",
         (O::Open, Errno::NXIO) => {

@@ -26,6 +26,12 @@ pub(crate) enum Operation {
     Populate,
     #[cfg_attr(
         not(feature = "std"),
+        expect(dead_code, reason = "the list of maps allocates")
+    )]
+    Maps,
+    Stats,
+    #[cfg_attr(
+        not(feature = "std"),
         expect(dead_code, reason = "only `Map::load` opens files")
     )]
     Open,
@@ -54,6 +60,8 @@ impl Operation {
             Self::Munlock => "munlock",
             Self::Msync => "msync",
             Self::Populate => "madvise",
+            Self::Maps => "maps",
+            Self::Stats => "stats",
             Self::Open => "open",
             Self::Fstat => "fstat",
             Self::Fstatfs => "fstatfs",
@@ -92,6 +100,13 @@ impl Operation {
                 }
             }
             Self::Populate => write!(f, "populating {a} bytes at {b:#x} (madvise)"),
+            Self::Maps => f.write_str("listing the maps of this process (/proc/thread-self/maps)"),
+            Self::Stats => {
+                write!(
+                    f,
+                    "counting the pages of {a} bytes at {b:#x} (/proc/thread-self/pagemap)"
+                )
+            }
             Self::Resize => write!(f, "resizing the map at {b:#x} to {a} bytes (mremap)"),
             Self::Move => write!(f, "moving {a} bytes to {b:#x} (mremap)"),
             Self::Take => write!(f, "taking {a} bytes from {b:#x} (mremap)"),
@@ -132,6 +147,12 @@ pub(crate) enum Reason {
     NothingToGrow,
     /// A map that does not grow, since what lies behind it may be promised to another.
     NeverGrows,
+    /// A line of the list of maps that is not as the kernel writes them.
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(dead_code, reason = "the list of maps allocates")
+    )]
+    OddLine,
     /// Parts of the map were sealed before the rest could not be.
     PartlySealed,
     /// What is to be changed does not start and end where pages do.

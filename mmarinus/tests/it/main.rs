@@ -18,6 +18,8 @@ mod join;
 mod leak;
 #[cfg(feature = "std")]
 mod load;
+#[cfg(feature = "std")]
+mod maps;
 mod moves;
 mod mseal;
 mod onto;
@@ -31,6 +33,7 @@ mod sealed;
 mod slices;
 mod source;
 mod split;
+mod stats;
 mod sync;
 mod take;
 #[cfg(feature = "zerocopy")]

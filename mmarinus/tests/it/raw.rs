@@ -61,6 +61,17 @@ pub(crate) fn present<P: Permissions, K: Kind>(
     unsafe { map.assume_present() }
 }
 
+/// Makes guards of pages of a map.
+pub(crate) fn install_guards<P, K: Kind, B: Backing<K>>(
+    map: &mut Map<P, K, B>,
+    range: core::ops::Range<usize>,
+) -> Result<(), Errno> {
+    assert!(range.end <= map.len() && map.addr().is_multiple_of(mmarinus_sys::page_size()));
+    let start = map.as_mut_ptr().wrapping_add(range.start).cast();
+    // SAFETY: the pages are the map's, which is borrowed mutably; the test touches them no more.
+    unsafe { mmarinus_sys::madvise(start, range.len(), mmarinus_sys::Advice::GUARD_INSTALL) }
+}
+
 /// Promises that a file is all there and stays so; the caller is a test that keeps it.
 pub(crate) fn keep_present<P, K: Kind>(map: Map<P, K, File>) -> Map<P, K, Present> {
     // SAFETY: each caller maps a file of its own, whole and written, and does not truncate it while the map lives.
@@ -132,6 +143,7 @@ pub(crate) enum Call {
     ProcessVmWritev,
     Exit,
     Tgkill,
+    Ioctl,
 }
 
 impl Call {
@@ -141,6 +153,7 @@ impl Call {
             match self {
                 Self::Mprotect => 10,
                 Self::Munmap => 11,
+                Self::Ioctl => 16,
                 Self::Mremap => 25,
                 Self::Exit => 60,
                 Self::Tgkill => 234,
@@ -149,6 +162,7 @@ impl Call {
             }
         } else if cfg!(any(target_arch = "aarch64", target_arch = "riscv64")) {
             match self {
+                Self::Ioctl => 29,
                 Self::Exit => 93,
                 Self::Tgkill => 131,
                 Self::Munmap => 215,
