@@ -19,6 +19,7 @@ mod effects;
 mod error;
 mod extent;
 mod fault;
+mod grow;
 mod hints;
 mod immortal;
 mod join;

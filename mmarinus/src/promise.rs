@@ -95,11 +95,15 @@ impl<P, K: Kind> Map<P, K, Stable> {
     /// Takes the promise of [`assume_stable`](Map::assume_stable) back for these pages: others may write and truncate the file
     /// again.
     ///
-    /// What lies behind the map's end in the file may still be promised for another map that was split from it; so the map
-    /// does not grow any more.
+    /// What lies behind the map's end in the file may still be promised for another map that was split from it, and a shared
+    /// map that grew over it could write it; so a shared map does not [`resize`](Map::resize) to more bytes any more, and
+    /// [`grow_file`](Map::grow_file) maps it anew.
     #[inline]
     pub fn unstable(mut self) -> Map<P, K, File> {
-        self.region_mut().never_grow();
+        // A private map that grows writes to copies of its own.
+        if K::SHARED {
+            self.region_mut().never_grow();
+        }
         // SAFETY: of `File` nothing is said that could be untrue.
         unsafe { self.rebacked() }
     }

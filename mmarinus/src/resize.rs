@@ -40,8 +40,8 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// - `EAGAIN`: the map is locked, and would grow beyond `RLIMIT_MEMLOCK`.
     /// - `EFAULT`: the map grows, and the kernel holds it as several mappings, since parts of it were locked or advised.
-    /// - `EINVAL`: an empty map of a file was to grow, or one that was [`unstable`](Map::unstable); or the new length does
-    ///   not fit into the address space.
+    /// - `EINVAL`: an empty map of a file was to grow, or a shared one that was [`unstable`](Map::unstable); or the new length
+    ///   does not fit into the address space.
     /// - `ENOMEM`: no room, more than `isize::MAX` bytes, `RLIMIT_AS`, the commit limit, or `vm.max_map_count`.
     ///
     /// # References

@@ -30,10 +30,21 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
              pages with; map anew"
         }
         Reason::NeverGrows => {
-            "this map was split from one whose file was promised to be stable, and could grow over the rest; map the file anew"
+            "this map was split from one whose file was promised to be stable, and could grow over the rest; map the file anew, \
+             or use `grow_file`"
         }
         Reason::OddLine => {
             "this line is not as Linux writes it; go on with the next one, and look whether something else is mounted on /proc"
+        }
+        Reason::OnlyGrows => "the map has more bytes already; `resize` makes it shorter",
+        Reason::OtherFile => {
+            "this is not the file that is mapped: its device or its number is another one; hand in the descriptor that the map \
+             was made of, or one of the same file"
+        }
+        Reason::LosesOptions => {
+            "a shared map of a file that was promised to be stable is mapped anew to grow, and this one is locked or was asked \
+             for with options (locked, no_reserve, stack, dont_fork) that the new one would lack; map the file anew by the \
+             builder"
         }
         Reason::PartlySealed => {
             "the kernel held this map as several mappings and may have sealed some of them before it failed; they stay as \
@@ -260,13 +271,30 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "no /proc is mounted here; mount it: the kernel tells of maps and pages there alone"
         }
         (O::Maps | O::Stats, Errno::ACCESS | Errno::PERM) => {
-            "this process may not be looked into, not even by itself: it is not dumpable (PR_SET_DUMPABLE, a set-user-id program), \
-             or a security module forbids it"
+            "this process may not be looked into, not even by itself: it is not dumpable (PR_SET_DUMPABLE, a set-user-id \
+             program), or a security module forbids it"
         }
         (O::Maps | O::Stats, Errno::MFILE | Errno::NFILE) => {
             "too many files are open, and this opens one; close some"
         }
         (O::Maps | O::Stats, Errno::NOMEM) => "the kernel had no memory for the work; try again",
+        (O::Fallocate, Errno::BADF) => {
+            "the descriptor is not open for writing; open the file for reading and writing"
+        }
+        (O::Fallocate, Errno::DQUOT | Errno::NOSPC) => {
+            "the storage has no room for so many blocks, or the quota forbids them; free some, or grow by less"
+        }
+        (O::Fallocate, Errno::FBIG) => {
+            "the file would be larger than its file system or RLIMIT_FSIZE (ulimit -f) allows"
+        }
+        (O::Fallocate, Errno::NODEV | Errno::OPNOTSUPP | Errno::NOSYS) => {
+            "the file system (or block device) cannot allocate blocks beforehand; make the file longer with `set_len` and the \
+             map with `resize`, and expect errors of copies when the storage is full"
+        }
+        (O::Fallocate, Errno::PERM) => {
+            "the file is sealed against growing, immutable, or open for appending only"
+        }
+        (O::Fallocate, Errno::TXTBSY) => "the file is being used as swap space",
         (O::Open, Errno::NOENT) => "there is no such file; check the path",
         (O::Open, Errno::NOTDIR) => "a part of the path is no directory; check the path",
         (O::Open, Errno::NXIO) => {

@@ -24,12 +24,10 @@ pub(crate) enum Operation {
     Munlock,
     Msync,
     Populate,
-    #[cfg_attr(
-        not(feature = "std"),
-        expect(dead_code, reason = "the list of maps allocates")
-    )]
     Maps,
     Stats,
+    Fallocate,
+    Grow,
     #[cfg_attr(
         not(feature = "std"),
         expect(dead_code, reason = "only `Map::load` opens files")
@@ -62,6 +60,8 @@ impl Operation {
             Self::Populate => "madvise",
             Self::Maps => "maps",
             Self::Stats => "stats",
+            Self::Fallocate => "fallocate",
+            Self::Grow => "grow_file",
             Self::Open => "open",
             Self::Fstat => "fstat",
             Self::Fstatfs => "fstatfs",
@@ -107,6 +107,8 @@ impl Operation {
                     "counting the pages of {a} bytes at {b:#x} (/proc/thread-self/pagemap)"
                 )
             }
+            Self::Fallocate => write!(f, "fallocate of {a} bytes from offset {b}"),
+            Self::Grow => write!(f, "growing the map at {b:#x} to {a} bytes with its file"),
             Self::Resize => write!(f, "resizing the map at {b:#x} to {a} bytes (mremap)"),
             Self::Move => write!(f, "moving {a} bytes to {b:#x} (mremap)"),
             Self::Take => write!(f, "taking {a} bytes from {b:#x} (mremap)"),
@@ -153,6 +155,12 @@ pub(crate) enum Reason {
         expect(dead_code, reason = "the list of maps allocates")
     )]
     OddLine,
+    /// Fewer bytes than there are, for a call that only adds some.
+    OnlyGrows,
+    /// Another file than the one that is mapped.
+    OtherFile,
+    /// A map that would have to be made anew, without the options that it was asked for with.
+    LosesOptions,
     /// Parts of the map were sealed before the rest could not be.
     PartlySealed,
     /// What is to be changed does not start and end where pages do.

@@ -13,6 +13,7 @@ mod descriptors;
 mod duplicate;
 mod effects;
 mod error;
+mod grow;
 mod hints;
 mod join;
 mod leak;

@@ -61,6 +61,12 @@ pub(crate) fn present<P: Permissions, K: Kind>(
     unsafe { map.assume_present() }
 }
 
+/// Promises that a file is the map's alone; the caller is a test that keeps it.
+pub(crate) fn keep_stable<P, K: Kind>(map: Map<P, K, File>) -> Map<P, K, Stable> {
+    // SAFETY: the caller writes the file only through this map, and its blocks are allocated.
+    unsafe { map.assume_stable() }
+}
+
 /// Makes guards of pages of a map.
 pub(crate) fn install_guards<P, K: Kind, B: Backing<K>>(
     map: &mut Map<P, K, B>,
@@ -144,6 +150,7 @@ pub(crate) enum Call {
     Exit,
     Tgkill,
     Ioctl,
+    Fallocate,
 }
 
 impl Call {
@@ -154,6 +161,7 @@ impl Call {
                 Self::Mprotect => 10,
                 Self::Munmap => 11,
                 Self::Ioctl => 16,
+                Self::Fallocate => 285,
                 Self::Mremap => 25,
                 Self::Exit => 60,
                 Self::Tgkill => 234,
@@ -163,6 +171,7 @@ impl Call {
         } else if cfg!(any(target_arch = "aarch64", target_arch = "riscv64")) {
             match self {
                 Self::Ioctl => 29,
+                Self::Fallocate => 47,
                 Self::Exit => 93,
                 Self::Tgkill => 131,
                 Self::Munmap => 215,

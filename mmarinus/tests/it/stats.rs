@@ -1,9 +1,8 @@
 //! What is in memory of a map: counted for its own pages, whatever lies beside them in the same mapping.
 
 use core::ops::Range;
-use std::num::NonZero;
 
-use mmarinus::backing::Backing;
+use mmarinus::backing::{Backing, Written};
 use mmarinus::kind::Kind;
 use mmarinus::perms::Permissions;
 use mmarinus::{Advice, Errno, Map, Private, Shared, Stats, perms};
@@ -16,7 +15,7 @@ use crate::testing::{in_child, needs, skip};
 
 /// A huge page that the kernel makes by itself.
 fn huge() -> usize {
-    Support::thp_size().map_or(0, |size| NonZero::new(size).map_or(0, NonZero::get))
+    Support::thp_size().unwrap_or(page())
 }
 
 /// The figures of a map.
@@ -31,10 +30,7 @@ fn stats<P: Permissions, K: Kind, B: Backing<K>>(map: &Map<P, K, B>) -> Stats {
 }
 
 /// Writes to one byte of each page of a range of pages.
-fn write<K: Kind, B: Backing<K>>(map: &mut Map<perms::ReadWrite, K, B>, pages: Range<usize>)
-where
-    B: mmarinus::backing::Written<K>,
-{
+fn write<K: Kind, B: Written<K>>(map: &mut Map<perms::ReadWrite, K, B>, pages: Range<usize>) {
     for index in pages {
         map.write_at(index * page(), &[1]).expect("room");
     }
