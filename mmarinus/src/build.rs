@@ -10,7 +10,7 @@ use crate::backing::Backing;
 use crate::builder::{Builder, Fork, New, Onto, Over, Prepared};
 use crate::error::{Cause, Error, Operation, Reason};
 use crate::kind::Kind;
-use crate::layout::Layout;
+use crate::layout::{Layout, page_shift};
 use crate::map::Map;
 use crate::perms::Permissions;
 use crate::region::Region;
@@ -41,12 +41,14 @@ impl<K: Kind, B> Builder<'_, K, B, New> {
     /// - `EACCES`: the file is not open for reading, or not for writing where a shared map is to be written.
     /// - `EAGAIN`: locking would pass `RLIMIT_MEMLOCK`.
     /// - `EEXIST`: something is mapped where [`at`](Self::at) says.
-    /// - `EFAULT`: a page could not be populated: the file is shorter than the map, or its storage is full.
+    /// - `EFAULT`: a page could not be populated: the file is shorter than the map, or its storage is full; or a huge page could not
+    ///   be had though it was reserved.
     /// - `EINVAL`: address and offset do not agree, the address is in page 0, the permissions have unknown bits, or none of
     ///   reading and writing where pages are to be populated.
     /// - `EISDIR`, `ENODEV`, `EOPNOTSUPP`: the descriptor is not a file that can be mapped so; see
-    ///   [`Source::of`](crate::Source::of). `EOPNOTSUPP` also for shared anonymous memory without a reservation.
-    /// - `ENOMEM`: more than `isize::MAX` bytes, or no room: address space, `RLIMIT_AS`, commit limit, `vm.max_map_count`.
+    ///   [`Source::of`](crate::Source::of). `EOPNOTSUPP` also for shared anonymous memory or huge pages without a reservation.
+    /// - `ENOMEM`: more than `isize::MAX` bytes, or no room: address space, `RLIMIT_AS`, commit limit, `vm.max_map_count`,
+    ///   or no free huge pages of that size.
     /// - `EOVERFLOW`: the map would end past the largest offset of a file.
     /// - `EPERM`: a mount option or a seal forbids it, or the address is below `vm.mmap_min_addr`.
     #[inline(always)]
@@ -236,11 +238,17 @@ impl<K: Kind, B, P0: Permissions, K0: Kind, B0: Backing<K0>>
         if !old.pages().0.is_multiple_of(prepared.align) {
             return Err(self.refused(Reason::Unaligned));
         }
-        finish(
+        let new = finish(
             &prepared,
             Region::map(layout, 0, prot, flags, behind),
             [layout.len(), 0],
-        )
+        )?;
+        if new.is_huge() {
+            new.moved_once()
+                .map_err(|_| self.refused(Reason::HugeStays))
+        } else {
+            Ok(new)
+        }
     }
 }
 
@@ -269,7 +277,7 @@ fn finish(
     mapped: Result<Region, Errno>,
     figures: [usize; 2],
 ) -> Result<Region, Cause> {
-    let mut region = mapped.map_err(|errno| Cause::kernel(Operation::Mmap, errno, figures))?;
+    let mut region = mapped.map_err(|errno| unmapped(prepared, errno, figures))?;
     if let Some(fork) = prepared.fork {
         let advice = match fork {
             Fork::Nothing => Advice::DONTFORK,
@@ -284,13 +292,33 @@ fn finish(
     if prepared.fill {
         fill(prepared, &region)?;
     }
-    if prepared.populate {
-        let (address, len) = region.pages();
+    if let Some(prot) = prepared.populate {
         region
-            .populate(prepared.asked)
-            .map_err(|errno| Cause::kernel(Operation::Populate, errno, [len, address]))?;
+            .populate(prot)
+            .map_err(|errno| unpopulated(&region, errno))?;
     }
     Ok(region)
+}
+
+/// What the kernel says when it does not map.
+#[cold]
+fn unmapped(prepared: &Prepared<'_>, errno: Errno, figures: [usize; 2]) -> Cause {
+    match prepared.page_shift {
+        shift if shift == page_shift() => Cause::kernel(Operation::Mmap, errno, figures),
+        shift => Cause::kernel(Operation::MmapHuge, errno, [figures[0], shift.into()]),
+    }
+}
+
+/// What the kernel says when it does not bring in all pages.
+#[cold]
+pub(crate) fn unpopulated(region: &Region, errno: Errno) -> Cause {
+    let operation = if region.is_huge() {
+        Operation::PopulateHuge
+    } else {
+        Operation::Populate
+    };
+    let (address, len) = region.pages();
+    Cause::kernel(operation, errno, [len, address])
 }
 
 /// Reads all pages of a new map once, so that none of them is a hole; then takes the permission to read away if it was not asked
@@ -300,7 +328,7 @@ fn fill(prepared: &Prepared<'_>, region: &Region) -> Result<(), Cause> {
     let (address, len) = region.pages();
     region
         .populate(ProtFlags::READ)
-        .map_err(|errno| Cause::kernel(Operation::Populate, errno, [len, address]))?;
+        .map_err(|errno| unpopulated(region, errno))?;
     if prepared.asked == prepared.prot {
         return Ok(());
     }

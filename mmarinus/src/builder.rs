@@ -3,7 +3,7 @@
 use core::fmt::Debug;
 use core::marker::PhantomData;
 
-use mmarinus_sys::{MapFlags, ProtFlags};
+use mmarinus_sys::{HugePage, MapFlags, ProtFlags, Support};
 use rustix::fd::{AsFd, BorrowedFd};
 
 use crate::backing::{Anonymous, Device, File, Sealed, SizeSealed};
@@ -44,6 +44,7 @@ struct Options {
     /// A power of two in bytes; 1 is none.
     align: usize,
     fork: Option<Fork>,
+    huge: Option<HugePage>,
 }
 
 /// What a forked child gets of a map, if not a map of its own.
@@ -106,8 +107,8 @@ pub(crate) struct Prepared<'fd> {
     pub(crate) fill: bool,
     pub(crate) flags: MapFlags,
     pub(crate) behind: Behind<'fd>,
-    /// Whether the pages are brought in by a call of its own.
-    pub(crate) populate: bool,
+    /// For what the pages are brought in by a call of its own.
+    pub(crate) populate: Option<ProtFlags>,
     /// A power of two in bytes.
     pub(crate) align: usize,
     pub(crate) fork: Option<Fork>,
@@ -164,6 +165,7 @@ impl<A> Builder<'static, Private, Unset, A> {
                 populate: false,
                 align: 1,
                 fork: None,
+                huge: None,
             },
             place,
             parameters: PhantomData,
@@ -395,6 +397,36 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
         self.flag(MapFlags::NORESERVE)
     }
 
+    /// Memory in huge pages of this size, from the pool that the administrator filled: `MAP_HUGETLB`.
+    ///
+    /// The length is rounded up to whole huge pages, which [`pages`](Map::pages) and [`page_size`](Map::page_size) tell. All of
+    /// them are brought in whenever the map becomes accessible, and a page that cannot be had then is an error: otherwise
+    /// touching it would be SIGBUS, whatever was reserved. They are not given back before the map is dropped, do
+    /// not grow, and a map of them that was split does not move.
+    ///
+    /// Files say themselves in which pages they are (hugetlbfs, `memfd_create` with `MFD_HUGETLB`): there this is not needed, and
+    /// refused if it says another size.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{HugePage, Map, perms};
+    ///
+    /// match Map::bytes(100).anonymously().with_huge_pages(HugePage::SIZE_2MB).with(perms::ReadWrite) {
+    ///     Ok(map) => assert_eq!((map.len(), map.pages().1), (100, 2 << 20)),
+    ///     Err(error) => println!("{error}"), // "... no free pages of 2 MiB: 0 of 0 in ..."
+    /// }
+    /// ```
+    ///
+    /// # References
+    ///
+    /// [hugetlbpage](https://docs.kernel.org/admin-guide/mm/hugetlbpage.html)
+    #[inline]
+    pub fn with_huge_pages(mut self, size: HugePage) -> Self {
+        self.options.huge = Some(size);
+        self
+    }
+
     /// Says that the memory is for a thread's stack: `MAP_STACK`. Since Linux 6.7 it then gets no transparent huge pages.
     #[inline]
     pub fn stack(self) -> Self {
@@ -458,6 +490,17 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
                 page_shift, last, ..
             },
         ) = self.look()?;
+        let (page_shift, huge) = match self.options.huge {
+            None => (page_shift, MapFlags::empty()),
+            Some(size) => self.huge_pages(size, fd.map(|_| page_shift))?,
+        };
+        let is_huge = page_shift != crate::layout::page_shift();
+        if is_huge && self.options.flags.contains(MapFlags::NORESERVE) {
+            return Err(self.refused(Reason::UnreservedHuge));
+        }
+        if is_huge && self.options.fork == Some(Fork::Zeros) {
+            return Err(self.refused(Reason::NotWiped));
+        }
         let head = (self.offset & ((1 << page_shift) - 1)) as usize;
         let start = self.offset - head as u64;
         let layout = match self.size {
@@ -476,7 +519,7 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
             MapFlags::PRIVATE
         };
         // For private anonymous memory the kernel can do it in the same call: nothing but running out of memory can go wrong.
-        let at_once = self.options.populate && anonymous && !K::SHARED;
+        let at_once = self.options.populate && anonymous && !K::SHARED && !is_huge;
         let populate = if at_once {
             MapFlags::POPULATE
         } else {
@@ -493,12 +536,36 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
                 prot
             },
             fill,
-            flags: self.options.flags.union(kind).union(populate),
+            flags: self.options.flags.union(kind).union(populate).union(huge),
             behind: fd.map(|fd| (fd, start)),
-            populate: self.options.populate && !at_once,
+            populate: if is_huge {
+                populated::<K>(prot)
+            } else if self.options.populate && !at_once {
+                Some(prot)
+            } else {
+                None
+            },
             align: self.options.align,
             fork: self.options.fork,
         })
+    }
+
+    /// The log2 of the size in bytes of huge pages, and the flags to ask for them; none for a file, which was looked at.
+    #[cold]
+    fn huge_pages(&self, size: HugePage, file: Option<u8>) -> Result<(u8, MapFlags), Cause> {
+        let size = match size {
+            HugePage::DEFAULT => Support::default_huge_page(),
+            size => Some(size),
+        };
+        let shift = size.map_or(0, HugePage::log2) as u8;
+        let fits = crate::layout::page_shift() < shift && u32::from(shift) < usize::BITS - 1;
+        match (size, file) {
+            (Some(size), None) if fits => Ok((shift, size.map_flags())),
+            (_, None) => Err(self.refused(Reason::NoSuchHugePages)),
+            (_, Some(_)) if self.size == 0 && fits => Ok((shift, MapFlags::empty())),
+            (_, Some(file)) if file == shift => Ok((shift, MapFlags::empty())),
+            (_, Some(_)) => Err(self.refused(Reason::OtherHugePages)),
+        }
     }
 
     /// The descriptor, and what is seen of it. Makes no system call for an empty map.
@@ -524,4 +591,15 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
     pub(crate) fn refused(&self, reason: Reason) -> Cause {
         Cause::refused(Operation::Mmap, reason, [self.size, 0])
     }
+}
+
+/// For what huge pages have to be brought in, so that no access of a map with these permissions faults; `None` if there is none.
+///
+/// A page of a shared object that was read is there, and writing it needs no other. A private one may have to be copied.
+pub(crate) fn populated<K: Kind>(prot: ProtFlags) -> Option<ProtFlags> {
+    if K::SHARED && prot.contains(ProtFlags::READ) {
+        return Some(ProtFlags::READ);
+    }
+    prot.intersects(ProtFlags::READ.union(ProtFlags::WRITE))
+        .then_some(prot)
 }

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "says what the pages of the second map are")]
 
 use crate::backing::Unsliced;
-use crate::error::{Cause, Error, Operation};
+use crate::error::{Cause, Error, Operation, Reason};
 use crate::kind::Shared;
 use crate::map::Map;
 use crate::perms::Permissions;
@@ -30,7 +30,7 @@ impl<P: Permissions, B: Unsliced<Shared>> Map<P, Shared, B> {
     /// # Errors
     ///
     /// - `EFAULT`: the kernel holds the map as several mappings, since parts of it were locked, advised or joined.
-    /// - `EINVAL`: the driver of a device does not allow it.
+    /// - `EINVAL`: the driver of a device does not allow it, or the pages are huge.
     /// - `ENOMEM`: no room, or `vm.max_map_count`.
     ///
     /// # References
@@ -38,6 +38,11 @@ impl<P: Permissions, B: Unsliced<Shared>> Map<P, Shared, B> {
     /// [mremap(2)](https://man7.org/linux/man-pages/man2/mremap.2.html)
     pub fn duplicate(&self) -> Result<Self, Error> {
         let (address, len) = self.pages();
+        if self.region().is_huge() && len != 0 {
+            return Err(
+                Cause::refused(Operation::Duplicate, Reason::HugeTwice, [len, address]).into(),
+            );
+        }
         let region = self
             .region()
             .duplicate()

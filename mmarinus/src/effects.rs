@@ -183,6 +183,14 @@ fn whole_pages(
 ) -> Result<Range<usize>, Cause> {
     let range = resolve(range, extent.len())
         .map_err(|figures| Cause::refused(Operation::View, Reason::OutOfRange, figures))?;
+    if extent.page_size() != mmarinus_sys::page_size() {
+        let figures = [range.len(), extent.as_ptr().addr() + range.start];
+        return Err(Cause::refused(
+            Operation::Madvise,
+            Reason::HugeKept,
+            figures,
+        ));
+    }
     let whole = |offset: usize, end: usize| {
         let address = extent.as_ptr().addr() + offset;
         address & (extent.page_size() - 1) == 0 || ends == Ends::OfMap && offset == end

@@ -1,5 +1,11 @@
 //! How the bytes that were asked for lie in pages: rounding and its limits, without overflow.
 
+/// The log2 of the size in bytes of ordinary pages.
+#[inline]
+pub(crate) fn page_shift() -> u8 {
+    mmarinus_sys::page_size().trailing_zeros() as u8
+}
+
 /// The place of some bytes inside the pages that hold them.
 ///
 /// # Invariants
@@ -49,6 +55,12 @@ impl Layout {
     #[inline]
     pub(crate) fn page_shift(self) -> u8 {
         self.page_shift
+    }
+
+    /// The same whole pages, as if they were ordinary ones.
+    #[inline]
+    pub(crate) fn in_ordinary_pages(self) -> Option<Self> {
+        Self::new(0, self.len(), page_shift())
     }
 
     /// The length in bytes of the whole pages.

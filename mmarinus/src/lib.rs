@@ -57,7 +57,7 @@ pub use hints::Advice;
 pub use immortal::Immortal;
 pub use kind::{Private, Shared};
 pub use map::Map;
-pub use mmarinus_sys::{Errno, ProtFlags};
+pub use mmarinus_sys::{Errno, HugePage, ProtFlags};
 #[cfg(feature = "std")]
 pub use proc::{Maps, Vma, maps};
 pub use source::Source;

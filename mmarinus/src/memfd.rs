@@ -4,6 +4,7 @@ use mmarinus_sys::{Overcommit, SealFlags, Support, fcntl_get_seals};
 use rustix::fd::BorrowedFd;
 
 use crate::error::{Cause, Operation, Reason};
+use crate::layout::page_shift;
 use crate::source::{Looked, look_at_file};
 
 /// What must be proved of a memory file.
@@ -46,6 +47,10 @@ pub(crate) fn look_at_memfd(
     let looked = look_at_file(fd)?;
     if end.is_none_or(|end| end > looked.len()) {
         return Err(refused(Reason::PastTheEnd));
+    }
+    // A peer can punch a hole into huge pages, and then there may be none left to fill it: SIGBUS.
+    if proof == Proof::SizeSealed && looked.page_shift != page_shift() {
+        return Err(refused(Reason::HugeFile));
     }
     // Where memory may not be overcommitted, touching a hole that a peer punched is SIGBUS.
     if proof == Proof::SizeSealed

@@ -1,9 +1,11 @@
 //! Changing what the pages of a map allow, and its type with it.
 #![expect(unsafe_code, reason = "changes permissions and says so in the type")]
 
-use mmarinus_sys::Errno;
+use mmarinus_sys::ProtFlags;
 
 use crate::backing::Backing;
+use crate::build::unpopulated;
+use crate::builder::populated;
 use crate::error::{Cause, Error, Operation, Reason};
 use crate::kind::Kind;
 use crate::map::Map;
@@ -31,6 +33,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// - `EACCES`: the map is shared and its file was not open for writing, or a policy forbids executable pages.
     /// - `EINVAL`: the permissions have bits other than reading, writing and executing.
+    /// - `EFAULT`: the pages are huge, and one of them could not be had.
     /// - `ENOMEM`: `vm.max_map_count`, or the commit limit.
     ///
     /// # References
@@ -49,18 +52,35 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
         }
         // SAFETY: the map came by value, so nobody borrows from it, and the permissions are remembered in the type below.
         if let Err(errno) = unsafe { self.region().protect(prot) } {
-            return Err(self.roll_back(errno));
+            let (address, len) = self.pages();
+            return Err(self.roll_back(Cause::kernel(Operation::Mprotect, errno, [len, address])));
+        }
+        if self.region().is_huge() {
+            // Pages that become accessible must be there, or touching them would be SIGBUS.
+            if let Err(cause) = self.populate_huge(prot) {
+                return Err(self.roll_back(cause));
+            }
         }
         let (_, region) = self.into_region();
         // SAFETY: the pages have just got these permissions; kind and backing stay.
         Ok(unsafe { Map::from_region(perms, region) })
     }
 
+    /// Brings huge pages in, for all that these permissions allow.
+    #[cold]
+    fn populate_huge(&self, prot: ProtFlags) -> Result<(), Cause> {
+        let region = self.region();
+        match populated::<K>(prot) {
+            Some(prot) if !self.is_empty() => region
+                .populate(prot)
+                .map_err(|errno| unpopulated(region, errno)),
+            _ => Ok(()),
+        }
+    }
+
     /// Gives all pages the permissions that the type says, after a change of them failed.
     #[cold]
-    fn roll_back(self, errno: Errno) -> Error<Self> {
-        let (address, len) = self.pages();
-        let cause = Cause::kernel(Operation::Mprotect, errno, [len, address]);
+    fn roll_back(self, cause: Cause) -> Error<Self> {
         // SAFETY: the map came by value, so nobody borrows from it; these are the permissions that it remembers.
         match unsafe { self.region().protect(self.permissions()) } {
             Ok(()) => Error::with_map(cause, self),

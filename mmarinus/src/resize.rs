@@ -40,8 +40,8 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// - `EAGAIN`: the map is locked, and would grow beyond `RLIMIT_MEMLOCK`.
     /// - `EFAULT`: the map grows, and the kernel holds it as several mappings, since parts of it were locked or advised.
-    /// - `EINVAL`: an empty map of a file was to grow, or a shared one that was [`unstable`](Map::unstable); or the new length
-    ///   does not fit into the address space.
+    /// - `EINVAL`: an empty map of a file was to grow, or a shared one that was [`unstable`](Map::unstable), or one of huge
+    ///   pages; or the new length does not fit into the address space.
     /// - `ENOMEM`: no room, more than `isize::MAX` bytes, `RLIMIT_AS`, the commit limit, or `vm.max_map_count`.
     ///
     /// # References
@@ -97,6 +97,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
             Err((region, errno)) => {
                 let reason = match layout {
                     None if size != 0 => Reason::TooLong,
+                    Some(_) if region.is_huge() && errno == Errno::INVAL => Reason::HugeBounded,
                     Some(_) if region.len() == 0 => Reason::NothingToGrow,
                     Some(_) if !region.grows() => Reason::NeverGrows,
                     _ => Reason::Kernel,
@@ -139,7 +140,8 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// - `EEXIST`: something is mapped there.
     /// - `EFAULT`: the kernel may hold the map as several mappings, since parts of it were locked, advised or joined.
-    /// - `EINVAL`: the address does not agree with the map's modulo the page size, or is in page 0.
+    /// - `EINVAL`: the address does not agree with the map's modulo the page size, or is in page 0; the pages are huge and were
+    ///   split, or the kernel is older than Linux 5.16.
     /// - `ENOMEM`: `vm.max_map_count`, or no room.
     pub fn move_to(self, address: usize) -> Result<Self, Error<Self>> {
         let (perms, region) = self.into_region();
@@ -148,6 +150,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
         let first = address.wrapping_sub(region.head());
         let refusal = match first {
             _ if !first.is_multiple_of(page) => Some(Reason::MisplacedMove),
+            _ if !region.is_movable() && region.len() != 0 => Some(Reason::HugeCut),
             0 => Some(Reason::AddressZero),
             _ => None,
         };

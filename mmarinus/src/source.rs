@@ -9,6 +9,7 @@ use rustix::fs::{FileType, Stat, fstat, fstatfs};
 
 use crate::backing::{Device, File};
 use crate::error::{Cause, Error, Operation, Reason};
+use crate::layout::page_shift;
 
 /// A file descriptor that was looked at once: every map of it is then a single system call.
 ///
@@ -40,8 +41,8 @@ impl<'fd> Source<'fd, File> {
     /// - `EINVAL` for the descriptors 0, 1 and 2, behind which any code may put another file at any time: duplicate them first
     ///   (`try_clone_to_owned`).
     /// - `EISDIR` for a directory; `ENODEV` for a pipe, a socket, a character device and whatever is no file.
-    /// - `EOPNOTSUPP` for files that the kernel makes up (procfs, sysfs, debugfs, tracefs and their like), for files of
-    ///   `memfd_secret`, and for files in huge pages, which are not supported yet.
+    /// - `EOPNOTSUPP` for files that the kernel makes up (procfs, sysfs, debugfs, tracefs and their like), and for files of
+    ///   `memfd_secret`.
     /// - What `fstat` says.
     pub fn of<F: AsFd + ?Sized>(fd: &'fd F) -> Result<Self, Error> {
         let fd = fd.as_fd();
@@ -60,7 +61,6 @@ impl<'fd> Source<'fd, Device> {
     /// # Errors
     ///
     /// - `EINVAL` for the descriptors 0, 1 and 2, as for [`of`](Source::of).
-    /// - `EOPNOTSUPP` for files in huge pages, which are not supported yet.
     /// - What `fstat` says.
     pub fn device<F: AsFd + ?Sized>(fd: &'fd F) -> Result<Self, Error> {
         let fd = fd.as_fd();
@@ -131,6 +131,15 @@ impl Looked {
         }
     }
 
+    /// The same on a file system, which alone tells whether a file is in huge pages: a block size of 2 MiB says nothing, and a
+    /// length in other pages would cover the neighbours of a map.
+    fn on(mut self, file_system: FileSystem) -> Self {
+        if file_system.magic == magic::HUGETLBFS && file_system.block_size.is_power_of_two() {
+            self.page_shift = file_system.block_size.trailing_zeros() as u8;
+        }
+        self
+    }
+
     /// Its length in bytes.
     pub(crate) fn len(self) -> u64 {
         self.len
@@ -143,20 +152,15 @@ impl Looked {
     }
 }
 
-/// The log2 of the size of ordinary pages.
-#[inline]
-pub(crate) fn page_shift() -> u8 {
-    mmarinus_sys::page_size().trailing_zeros() as u8
-}
-
 /// Looks at a descriptor that must be a regular file or a block device.
 pub(crate) fn look_at_file(fd: BorrowedFd<'_>) -> Result<Looked, Cause> {
     refuse_standard(fd)?;
     let stat = stat(fd)?;
     let reason = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
-            refuse_control_file(file_system(fd)?).map_err(refused)?;
-            return Ok(Looked::file(stat.st_size as u64));
+            let file_system = file_system(fd)?;
+            refuse_control_file(file_system.magic).map_err(refused)?;
+            return Ok(Looked::file(stat.st_size as u64).on(file_system));
         }
         FileType::BlockDevice => return Ok(Looked::file(block_device_len(fd)?)),
         FileType::Directory => Reason::Directory,
@@ -172,14 +176,12 @@ pub(crate) fn look_at_file(fd: BorrowedFd<'_>) -> Result<Looked, Cause> {
 pub(crate) fn look_at_device(fd: BorrowedFd<'_>) -> Result<Looked, Cause> {
     refuse_standard(fd)?;
     let stat = stat(fd)?;
-    // Its file system alone tells whether a file is in huge pages; a length in other pages would cover its neighbours.
-    if file_system(fd)? == magic::HUGETLBFS {
-        return Err(refused(Reason::HugeFile));
-    }
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::BlockDevice => block_device_len(fd).map(Looked::device),
-        _ => Ok(Looked::device(stat.st_size as u64)),
-    }
+    let file_system = file_system(fd)?;
+    let len = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::BlockDevice => block_device_len(fd)?,
+        _ => stat.st_size as u64,
+    };
+    Ok(Looked::device(len).on(file_system))
 }
 
 /// Refuses the standard descriptors: safe code may put another file behind their numbers (`dup2_stdin` and its like) after
@@ -202,13 +204,28 @@ fn stat(fd: BorrowedFd<'_>) -> Result<Stat, Cause> {
     fstat(fd).map_err(|errno| Cause::kernel(Operation::Fstat, errno, [0, 0]))
 }
 
-/// The magic number of the file system that a descriptor is on.
-fn file_system(fd: BorrowedFd<'_>) -> Result<u32, Cause> {
+/// What is seen of the file system that a descriptor is on.
+#[derive(Clone, Copy, Debug)]
+struct FileSystem {
+    /// Its magic number.
+    magic: u32,
+    /// The size of its blocks in bytes; on hugetlbfs that of its pages.
+    block_size: u64,
+}
+
+/// Looks at the file system that a descriptor is on.
+fn file_system(fd: BorrowedFd<'_>) -> Result<FileSystem, Cause> {
     match fstatfs(fd) {
-        // The type of the field differs between architectures; the numbers have 32 bits.
-        Ok(statfs) => Ok(statfs.f_type as u32),
+        // The types of the fields differ between architectures; the numbers have 32 bits.
+        Ok(statfs) => Ok(FileSystem {
+            magic: statfs.f_type as u32,
+            block_size: statfs.f_bsize as u64,
+        }),
         // Descriptors that are on no file system at all say so.
-        Err(Errno::NOSYS) => Ok(magic::NONE),
+        Err(Errno::NOSYS) => Ok(FileSystem {
+            magic: magic::NONE,
+            block_size: 0,
+        }),
         Err(errno) => Err(Cause::kernel(Operation::Fstatfs, errno, [0, 0])),
     }
 }
@@ -244,7 +261,6 @@ mod magic {
 /// Refuses the regular files whose pages are no page cache.
 fn refuse_control_file(file_system: u32) -> Result<(), Reason> {
     match file_system {
-        magic::HUGETLBFS => Err(Reason::HugeFile),
         magic::SECRETMEM => Err(Reason::SecretFile),
         other if magic::CONTROL.contains(&other) => Err(Reason::KernelFile),
         _ => Ok(()),

@@ -33,7 +33,7 @@ impl<P: Permissions, B: Resizable<Private>> Map<P, Private, B> {
     /// The map stays as it was; but if its pages were locked, they may be no longer.
     ///
     /// - `EFAULT`: the kernel holds the map as several mappings, since parts of it were locked, advised or joined.
-    /// - `EINVAL`: before Linux 5.13, of files.
+    /// - `EINVAL`: the pages are huge; or, before Linux 5.13, of files.
     /// - `ENOMEM`: no room, or `vm.max_map_count`.
     ///
     /// # References
@@ -72,6 +72,10 @@ impl<P: Permissions, B: Resizable<Private>> Map<P, Private, B> {
     /// Takes pages: all that the range touches.
     fn take(&mut self, range: Range<usize>) -> Result<Self, Error> {
         let perms = self.perms();
+        if self.region().is_huge() && !range.is_empty() {
+            let figures = [range.len(), self.addr() + range.start];
+            return Err(Cause::refused(Operation::Take, Reason::HugeTwice, figures).into());
+        }
         let figures = [range.len(), self.addr() + range.start];
         let region = if range.is_empty() {
             Region::empty(self.region().page_shift())

@@ -25,6 +25,8 @@ mod fork;
 mod full_storage;
 #[path = "soundness/halves.rs"]
 mod halves;
+#[path = "soundness/huge.rs"]
+mod huge;
 #[path = "soundness/kernel_copies.rs"]
 mod kernel_copies;
 #[path = "soundness/map_count.rs"]

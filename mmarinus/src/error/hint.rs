@@ -103,6 +103,28 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "shared anonymous memory without a reservation raises SIGBUS when memory runs out; leave out `.no_reserve()`, or \
              map it `Private`"
         }
+        Reason::UnreservedHuge => {
+            "huge pages without a reservation raise SIGBUS when the pool is empty; leave out `.no_reserve()`"
+        }
+        Reason::NoSuchHugePages => {
+            "this is no size of huge pages; /sys/kernel/mm/hugepages lists those of this machine"
+        }
+        Reason::OtherHugePages => {
+            "a file says itself in which pages it is, and this one is in others; leave out `.with_huge_pages(size)`"
+        }
+        Reason::HugeKept => {
+            "huge pages are not given back one by one: touching them again is SIGBUS if the pool is empty by then; write \
+             zeros, or drop the map"
+        }
+        Reason::HugeTwice => {
+            "the kernel neither takes huge pages out of a map nor maps them a second time so; map the file again, or copy"
+        }
+        Reason::HugeBounded => "huge pages do not grow in place; map as many as needed, and copy",
+        Reason::HugeCut => {
+            "these huge pages were split from others, and to move one part would take pages away from the other; move before \
+             splitting"
+        }
+        Reason::HugeStays => "moving huge pages needs Linux 5.16; map them anew, elsewhere",
         Reason::NothingToPopulate => {
             "pages come in by reading or writing, and these permissions allow neither; leave out `.populate()`, or map with \
              perms::Read and reprotect afterwards"
@@ -132,7 +154,8 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "files of memfd_secret cannot be copied from by the kernel, so no checked copy exists"
         }
         Reason::HugeFile => {
-            "this file is in huge pages, which are not supported yet; use a file system with ordinary pages"
+            "this file is in huge pages: whoever punches a hole into it can leave no page to fill it, which is SIGBUS; seal it \
+             against writing as well, or map it by `.from` and copy"
         }
         Reason::Forbidden => "the permissions of the map do not allow this; reprotect it first",
         Reason::OutOfRange if operation == Operation::View => {
@@ -207,6 +230,27 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         (O::Mprotect, Errno::PERM) => {
             "a part is sealed by mseal, and sealed pages keep their permissions"
         }
+        (O::MmapHuge, Errno::NOMEM) => {
+            "reserve more of them (as root, write a number to nr_hugepages there, best soon after boot), or map ordinary pages \
+             and use transparent huge pages with Advice::HUGEPAGE; the address space, RLIMIT_AS or vm.max_map_count may be \
+             used up as well"
+        }
+        (O::MmapHuge, Errno::INVAL) => {
+            "ask for a size that the machine has, or HugePage::DEFAULT; a file in huge pages ends, and offsets lie, at whole \
+             ones; and moving huge pages to an aligned or fixed address needs Linux 5.16"
+        }
+        (O::MmapHuge, Errno::EXIST) => {
+            "something is mapped there; choose another address, or use `.near(address)`"
+        }
+        (O::MmapHuge, errno) => kernel(O::Mmap, errno),
+        (O::PopulateHuge, Errno::FAULT) => {
+            "a huge page could not be had though it was reserved: a limit of the cgroup (hugetlb), a NUMA policy or the \
+             cpuset allow none, or the file ends before the map does; raise the limit, or map less"
+        }
+        (O::PopulateHuge, Errno::OPNOTSUPP) => {
+            "private maps of files in huge pages that may be written need Linux 5.14; ask for perms::Read, or map `Shared`"
+        }
+        (O::PopulateHuge, Errno::NOMEM) => "memory ran out; ask for fewer huge pages",
         (O::Munmap, Errno::NOMEM) => {
             "unmapping the middle of a mapping makes two of it, and there are vm.max_map_count of them; raise it, or unmap \
              other maps first"

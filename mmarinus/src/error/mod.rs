@@ -165,7 +165,11 @@ impl<M> fmt::Display for Error<M> {
             errno,
         } = self.cause;
         operation.describe(reason, figures, f)?;
-        write!(f, " failed with {}: {}", Named(errno), self.hint())
+        write!(f, " failed with {}: ", Named(errno))?;
+        if operation == Operation::MmapHuge {
+            reason::describe_pool(figures[1], f)?;
+        }
+        f.write_str(self.hint())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use mmarinus_sys::Errno;
+use mmarinus_sys::{Errno, HugePage, Support};
 
 /// What was tried: the system call, or our own operation where no call was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub(crate) enum Operation {
     /// Looking at a descriptor before it is mapped.
     Look,
     Mmap,
+    /// `mmap` in huge pages: the figures are the length in bytes and the log2 of the size of a page.
+    MmapHuge,
     Munmap,
     Mprotect,
     Mremap,
@@ -28,6 +30,7 @@ pub(crate) enum Operation {
     Stats,
     Fallocate,
     Grow,
+    PopulateHuge,
     #[cfg_attr(
         not(feature = "std"),
         expect(dead_code, reason = "only `Map::load` opens files")
@@ -47,7 +50,7 @@ impl Operation {
     /// The name of the system call or of the operation.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Look | Self::Mmap => "mmap",
+            Self::Look | Self::Mmap | Self::MmapHuge => "mmap",
             Self::Munmap => "munmap",
             Self::Mprotect => "mprotect",
             Self::Mremap | Self::Resize | Self::Move | Self::Take | Self::Duplicate => "mremap",
@@ -57,11 +60,11 @@ impl Operation {
             Self::Mlock => "mlock",
             Self::Munlock => "munlock",
             Self::Msync => "msync",
-            Self::Populate => "madvise",
             Self::Maps => "maps",
             Self::Stats => "stats",
             Self::Fallocate => "fallocate",
             Self::Grow => "grow_file",
+            Self::Populate | Self::PopulateHuge => "madvise",
             Self::Open => "open",
             Self::Fstat => "fstat",
             Self::Fstatfs => "fstatfs",
@@ -99,6 +102,12 @@ impl Operation {
                     write!(f, " at {b:#x}")
                 }
             }
+            Self::MmapHuge => {
+                write!(f, "mmap of {a} bytes in pages of {}", Size(b))
+            }
+            Self::PopulateHuge => {
+                write!(f, "bringing in {a} bytes of huge pages at {b:#x} (madvise)")
+            }
             Self::Populate => write!(f, "populating {a} bytes at {b:#x} (madvise)"),
             Self::Maps => f.write_str("listing the maps of this process (/proc/thread-self/maps)"),
             Self::Stats => {
@@ -128,6 +137,49 @@ impl Operation {
             Self::Write => write!(f, "writing to a map at byte {a}, after {b} bytes,"),
             Self::BlockSize => f.write_str("ioctl(BLKGETSIZE64)"),
             Self::Open | Self::Fstat | Self::Fstatfs => f.write_str(self.name()),
+        }
+    }
+}
+
+/// A size of a page by its log2, for people.
+struct Size(usize);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, below) = match self.0 {
+            0..20 => ("KiB", 10),
+            20..30 => ("MiB", 20),
+            _ => ("GiB", 30),
+        };
+        let number = 1_u64.checked_shl((self.0 - below.min(self.0)) as u32);
+        write!(f, "{} {unit}", number.unwrap_or(0))
+    }
+}
+
+/// Writes how many huge pages there are, as the kernel counts them now.
+pub(crate) fn describe_pool(log2: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let size = HugePage::from_log2(log2 as u32).unwrap_or_default();
+    match Support::huge_pages(size) {
+        Ok(pool) => write!(
+            f,
+            "{} of {} pages of {} are free and {} of those reserved for other maps \
+             (/sys/kernel/mm/hugepages/hugepages-{}kB/); ",
+            pool.free,
+            pool.total,
+            Size(log2),
+            pool.reserved,
+            size.bytes().unwrap_or(0) >> 10,
+        ),
+        Err(_) => {
+            write!(f, "this machine has no pages of {}, but these:", Size(log2))?;
+            let mut sizes = Support::huge_page_sizes().peekable();
+            if sizes.peek().is_none() {
+                f.write_str(" none")?;
+            }
+            for size in sizes {
+                write!(f, " {}", Size(size.log2() as usize))?;
+            }
+            f.write_str("; ")
         }
     }
 }
@@ -195,6 +247,22 @@ pub(crate) enum Reason {
     NotWiped,
     /// Permissions with bits that are not read, write or execute.
     BadPermissions,
+    /// Huge pages without a reservation.
+    UnreservedHuge,
+    /// A size that is no size of huge pages.
+    NoSuchHugePages,
+    /// A file in pages of another size than was asked for.
+    OtherHugePages,
+    /// Huge pages are not given back before they are unmapped.
+    HugeKept,
+    /// Huge pages are neither taken out of a map nor mapped twice.
+    HugeTwice,
+    /// A map of huge pages does not grow.
+    HugeBounded,
+    /// Huge pages that were split from others do not move.
+    HugeCut,
+    /// This kernel does not move huge pages.
+    HugeStays,
     /// Shared anonymous memory without a reservation.
     UnreservedShared,
     /// Nothing can be brought in without permission to read or write.
@@ -245,9 +313,11 @@ impl Reason {
             Self::OffsetTooFar => Errno::OVERFLOW,
             Self::Directory => Errno::ISDIR,
             Self::Pipe | Self::Socket | Self::CharacterDevice | Self::ControlFd => Errno::NODEV,
-            Self::KernelFile | Self::SecretFile | Self::HugeFile | Self::UnreservedShared => {
-                Errno::OPNOTSUPP
-            }
+            Self::KernelFile
+            | Self::SecretFile
+            | Self::HugeFile
+            | Self::UnreservedShared
+            | Self::UnreservedHuge => Errno::OPNOTSUPP,
             Self::Forbidden => Errno::ACCESS,
             _ => Errno::INVAL,
         }

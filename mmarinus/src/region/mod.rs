@@ -17,7 +17,7 @@ use mmarinus_sys::{self as sys, Advice, Errno, MapFlags, ProtFlags};
 use rustix::fd::BorrowedFd;
 
 use crate::extent::Extent;
-use crate::layout::Layout;
+use crate::layout::{Layout, page_shift};
 
 pub(crate) use moves::Room;
 use properties::{Known, Properties, Traits};
@@ -97,7 +97,7 @@ impl Region {
             if region.pages().0 == address {
                 return Ok(region);
             }
-            if behind.is_none() {
+            if behind.is_none() && !flags.contains(MapFlags::HUGETLB) {
                 return Err(Errno::EXIST);
             }
         }
@@ -114,8 +114,7 @@ impl Region {
         flags: MapFlags,
         behind: Behind<'_>,
     ) -> Result<Self, Errno> {
-        let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
-        let reservation = Self::map(layout, address, ProtFlags::empty(), nothing, None)?;
+        let reservation = Self::reserve(layout, address)?;
         if reservation.pages().0 != address {
             return Err(Errno::EXIST);
         }
@@ -148,25 +147,28 @@ impl Region {
             hint = start & !(align - 1);
         }
         // A reservation in which the place surely is, cut down to it.
-        let spare = align - (1 << layout.page_shift());
-        let size = layout.len().checked_add(spare).ok_or(Errno::NOMEM)?;
-        let whole = Layout::new(0, size, layout.page_shift()).ok_or(Errno::NOMEM)?;
-        let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
-        let reservation = Self::map(whole, 0, ProtFlags::empty(), nothing, None)?;
-        let before = reservation.pages().0.wrapping_neg() & (align - 1);
-        let (_, rest) = reservation.split(before).map_err(|_| Errno::INVAL)?;
-        let (mut place, _) = rest.split(layout.len()).map_err(|_| Errno::INVAL)?;
-        place.skip(layout.head());
+        let place = Self::reserve_aligned(layout, align)?;
         let new = Self::map(layout, 0, prot, flags, behind)?;
         Self::replace(place, new)
     }
 
-    /// Asks for fewer bytes: not the first `head`, which is less than a page.
-    fn skip(&mut self, head: usize) {
-        debug_assert!(head < self.page_size() && head < self.len);
-        // SAFETY: the pointer stays in the first page of the region.
-        self.ptr = unsafe { self.ptr.add(head) };
-        self.len -= head;
+    /// Takes the addresses of whole pages, which start at a multiple of `align`, a power of two.
+    fn reserve_aligned(layout: Layout, align: usize) -> Result<Self, Errno> {
+        let spare = align.saturating_sub(1 << page_shift());
+        let size = layout.len().checked_add(spare).ok_or(Errno::NOMEM)?;
+        let whole = Layout::new(0, size, page_shift()).ok_or(Errno::NOMEM)?;
+        let reservation = Self::reserve(whole, 0)?;
+        let before = reservation.pages().0.wrapping_neg() & (align - 1);
+        let (_, rest) = reservation.split(before).map_err(|_| Errno::INVAL)?;
+        let (place, _) = rest.split(layout.len()).map_err(|_| Errno::INVAL)?;
+        Ok(place)
+    }
+
+    /// Takes the addresses of whole pages: ordinary ones that nobody may touch, near `hint` if that is free; 0 is none.
+    pub(crate) fn reserve(layout: Layout, hint: usize) -> Result<Self, Errno> {
+        let layout = layout.in_ordinary_pages().ok_or(Errno::NOMEM)?;
+        let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
+        Self::map(layout, hint, ProtFlags::empty(), nothing, None)
     }
 
     /// Maps new pages over whatever is at `address`, a multiple of the page size.
@@ -245,7 +247,11 @@ impl Region {
         Self {
             ptr,
             len,
-            properties: Properties::new(page_shift, Traits::SPECIAL, Known::OfNothing),
+            properties: Properties::new(
+                page_shift,
+                Traits::SPECIAL | Traits::CUT,
+                Known::OfNothing,
+            ),
         }
     }
 
@@ -259,6 +265,12 @@ impl Region {
     #[inline]
     pub(crate) fn page_shift(&self) -> u8 {
         self.properties.page_shift()
+    }
+
+    /// Whether the pages are huge: the kernel never takes them back, and gives no more than it has.
+    #[inline]
+    pub(crate) fn is_huge(&self) -> bool {
+        self.page_shift() != page_shift()
     }
 
     /// Bytes before the first asked byte, in its page.
@@ -317,7 +329,7 @@ impl Region {
     /// Whether the region may grow into what lies behind its end.
     #[inline]
     pub(crate) fn grows(&self) -> bool {
-        !self.properties.has(Traits::BOUNDED)
+        !self.properties.has(Traits::BOUNDED) && !self.is_huge()
     }
 
     /// Whether pages could be made anew as those of this region were.
@@ -353,7 +365,10 @@ impl Region {
         if offset > self.len || self.ptr.addr().get().wrapping_add(offset) & mask != 0 {
             return Err(self);
         }
-        let whole = ManuallyDrop::new(self);
+        let mut whole = ManuallyDrop::new(self);
+        if offset != 0 && offset != whole.len {
+            whole.properties.set(Traits::CUT, true);
+        }
         // SAFETY: `offset` is at most `len`, so the pointer stays inside the asked bytes or one past them.
         let second = unsafe { whole.ptr.add(offset) };
         // Both keep the invariants: the cut is at a page's start, so each page belongs to one of them, and `whole` is not
@@ -385,7 +400,8 @@ impl Region {
     /// Brings every page in, for writing where `prot` allows it and else for reading, and sees what fails. Changes no byte.
     pub(crate) fn populate(&self, prot: ProtFlags) -> Result<(), Errno> {
         let (start, len) = self.raw_pages();
-        let advice = if prot.contains(ProtFlags::WRITE) {
+        let writes = prot.contains(ProtFlags::WRITE);
+        let advice = if writes {
             Advice::POPULATE_WRITE
         } else {
             Advice::POPULATE_READ
@@ -393,7 +409,13 @@ impl Region {
         loop {
             // SAFETY: the pages are owned (invariant), and populating changes no byte.
             match unsafe { sys::madvise(start, len, advice) } {
-                // Before Linux 5.14 the advice does not exist; so the kernel is made to read one byte of each page.
+                // Before Linux 5.14 the advice does not exist. To read a huge page of a file makes no copy of it to write to.
+                Err(Errno::INVAL)
+                    if writes && self.is_huge() && !self.properties.has(Traits::ANONYMOUS) =>
+                {
+                    return Err(Errno::OPNOTSUPP);
+                }
+                // So the kernel is made to read one byte of each page.
                 Err(Errno::INVAL) => return self.read_each_page(prot),
                 // A signal came between two pages.
                 Err(Errno::INTR) => {}

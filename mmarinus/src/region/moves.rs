@@ -5,9 +5,9 @@ use core::mem::ManuallyDrop;
 use core::ops::Range;
 use core::ptr::NonNull;
 
-use mmarinus_sys::{self as sys, Advice, Errno, MapFlags, ProtFlags, RemapFlags};
+use mmarinus_sys::{self as sys, Advice, Errno, RemapFlags};
 
-use super::{Properties, Region};
+use super::{Properties, Region, Traits};
 use crate::layout::Layout;
 
 /// Where pages may go that have no room behind them.
@@ -50,17 +50,14 @@ impl Region {
     /// After an error the pages of `old` may be mapped or not; so they are forgotten, since another thread may own the range by
     /// now. The pages of `new` are unmapped.
     ///
-    /// Both have the same head, length and page size, and are not empty; else the answer is `EINVAL` and `old` is dropped.
+    /// Both have pages of the same length, which is not 0, and those of `new` may lie where those of `old` do; else the answer is
+    /// `EINVAL` and both are dropped.
     pub(crate) fn replace(old: Self, new: Self) -> Result<Self, Errno> {
         let ((from, len), (to, old_len)) = (new.raw_pages(), old.raw_pages());
-        if old.head() != new.head()
-            || len != old_len
-            || len == 0
-            || old.page_shift() != new.page_shift()
-        {
+        if len != old_len || len == 0 || !to.addr().is_multiple_of(new.page_size()) {
             return Err(Errno::INVAL);
         }
-        let old = ManuallyDrop::new(old);
+        let _forgotten = ManuallyDrop::new(old);
         // What was in the old pages is given back now: should the move fail before it unmaps them, they stay for ever.
         // SAFETY: the pages are owned by `old`, which came by value: nobody borrows from them, and nobody reads them again.
         // A refusal, as for locked pages, changes nothing.
@@ -71,7 +68,7 @@ impl Region {
         let start = unsafe { sys::mremap_fixed(from, len, len, RemapFlags::MAYMOVE, to) }?;
         let new = ManuallyDrop::new(new);
         // SAFETY: the head is less than a page, and the pages are now mapped at `start`.
-        let ptr = unsafe { start.cast::<u8>().add(old.head()) };
+        let ptr = unsafe { start.cast::<u8>().add(new.head()) };
         // SAFETY: they were all the pages of `new`, which is not dropped.
         let moved = unsafe { Self::at(ptr, new.len, &new) };
         if new.properties.is_locked() {
@@ -115,6 +112,9 @@ impl Region {
             }
         };
         // The invariants hold again: these are all the pages, wherever they are now.
+        if layout.len() != len {
+            old.properties.set(Traits::CUT, true);
+        }
         old.ptr = start;
         old.len = layout.size();
         Ok(ManuallyDrop::into_inner(old))
@@ -127,9 +127,8 @@ impl Region {
     fn behind(&self, more: usize) -> Behind {
         let (start, len) = self.raw_pages();
         let end = start.wrapping_byte_add(len);
-        let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
-        let probe = Layout::new(0, more, self.page_shift())
-            .map(|more| Self::map(more, end.addr(), ProtFlags::empty(), nothing, None));
+        let probe =
+            Layout::new(0, more, self.page_shift()).map(|more| Self::reserve(more, end.addr()));
         match probe {
             Some(Ok(probe)) if probe.pages().0 == end.addr() => Behind::Free,
             // A page that is mapped there makes the kernel move the mapping.
@@ -142,8 +141,7 @@ impl Region {
     /// may stay reserved. (Only a move that keeps the length works on several mappings, so none stops half way.)
     #[cold]
     fn resize_elsewhere(self, layout: Layout) -> Result<Self, (Self, Errno)> {
-        let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
-        let place = match Self::map(layout, 0, ProtFlags::empty(), nothing, None) {
+        let place = match Self::reserve(layout, 0) {
             Ok(place) => ManuallyDrop::new(place),
             Err(errno) => return Err((self, errno)),
         };
@@ -163,6 +161,20 @@ impl Region {
         }
     }
 
+    /// Whether the pages can be moved whole: huge ones only as long as they are one mapping, and since Linux 5.16.
+    pub(crate) fn is_movable(&self) -> bool {
+        !(self.is_huge() && self.properties.has(Traits::CUT))
+    }
+
+    /// Moves huge pages, which nobody else has yet, to any other place, to see whether the kernel does that; for an `mremap` that
+    /// it refuses unmaps its target.
+    pub(crate) fn moved_once(self) -> Result<Self, Errno> {
+        let (_, len) = self.raw_pages();
+        let layout = Layout::new(0, len, self.page_shift()).ok_or(Errno::INVAL)?;
+        let place = Self::reserve_aligned(layout, self.page_size())?;
+        Self::replace(place, self)
+    }
+
     /// Moves the pages to a free place whose first whole page starts at `address`. A failure leaves them where they are.
     pub(crate) fn move_to(self, address: usize) -> Result<Self, (Self, Errno)> {
         let Some(layout) = Layout::new(self.head(), self.len, self.page_shift()) else {
@@ -172,8 +184,7 @@ impl Region {
         if !self.is_whole() {
             return Err((self, Errno::FAULT));
         }
-        let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
-        let reservation = match Self::map(layout, address, ProtFlags::empty(), nothing, None) {
+        let reservation = match Self::reserve(layout, address) {
             Ok(reservation) if reservation.pages().0 == address => ManuallyDrop::new(reservation),
             Ok(_) => return Err((self, Errno::EXIST)),
             Err(errno) => return Err((self, errno)),

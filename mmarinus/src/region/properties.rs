@@ -15,6 +15,8 @@ bitflags! {
         const SPECIAL = 1 << 1;
         /// What lies behind the end of the region may be another's by a promise, though it is of the same file: it never grows.
         const BOUNDED = 1 << 2;
+        /// They are part of what was once one mapping of huge pages, or may be: moving one part would break the others.
+        const CUT = 1 << 3;
     }
 }
 

@@ -15,6 +15,7 @@ mod effects;
 mod error;
 mod grow;
 mod hints;
+mod huge;
 mod join;
 mod leak;
 #[cfg(feature = "std")]

@@ -129,10 +129,9 @@ fn a_file_is_not_swapped_for_huge_pages() {
             .unwrap_err()
             .without_map(),
     ] {
-        assert_eq!(
-            error.errno(),
-            Errno::OPNOTSUPP,
-            "a length in huge pages would cover the neighbours: {error}"
+        assert!(
+            [Errno::FAULT, Errno::NOMEM, Errno::INVAL].contains(&error.errno()),
+            "a length in ordinary pages would cover the neighbours: {error}"
         );
     }
 }
