@@ -41,8 +41,8 @@ impl<K: Kind, B> Builder<'_, K, B, New> {
     /// - `EACCES`: the file is not open for reading, or not for writing where a shared map is to be written.
     /// - `EAGAIN`: locking would pass `RLIMIT_MEMLOCK`.
     /// - `EEXIST`: something is mapped where [`at`](Self::at) says.
-    /// - `EFAULT`: a page could not be populated: the file is shorter than the map, or its storage is full; or a huge page could not
-    ///   be had though it was reserved.
+    /// - `EFAULT`: a page could not be populated: the file is shorter than the map, or its storage is full; or a huge page could
+    ///   not be had though it was reserved.
     /// - `EINVAL`: address and offset do not agree, the address is in page 0, the permissions have unknown bits, or none of
     ///   reading and writing where pages are to be populated.
     /// - `EISDIR`, `ENODEV`, `EOPNOTSUPP`: the descriptor is not a file that can be mapped so; see
@@ -277,7 +277,7 @@ fn finish(
     mapped: Result<Region, Errno>,
     figures: [usize; 2],
 ) -> Result<Region, Cause> {
-    let mut region = mapped.map_err(|errno| unmapped(prepared, errno, figures))?;
+    let mut region = mapped.map_err(|errno| unmapped(prepared.page_shift, errno, figures))?;
     if let Some(fork) = prepared.fork {
         let advice = match fork {
             Fork::Nothing => Advice::DONTFORK,
@@ -292,18 +292,25 @@ fn finish(
     if prepared.fill {
         fill(prepared, &region)?;
     }
-    if let Some(prot) = prepared.populate {
-        region
-            .populate(prot)
-            .map_err(|errno| unpopulated(&region, errno))?;
+    match prepared.populate {
+        Some(prot) => populate(region, prot),
+        None => Ok(region),
     }
-    Ok(region)
+}
+
+/// Brings all pages in.
+#[cold]
+fn populate(region: Region, prot: ProtFlags) -> Result<Region, Cause> {
+    match region.populate(prot) {
+        Ok(()) => Ok(region),
+        Err(errno) => Err(unpopulated(&region, errno)),
+    }
 }
 
 /// What the kernel says when it does not map.
 #[cold]
-fn unmapped(prepared: &Prepared<'_>, errno: Errno, figures: [usize; 2]) -> Cause {
-    match prepared.page_shift {
+fn unmapped(shift: u8, errno: Errno, figures: [usize; 2]) -> Cause {
+    match shift {
         shift if shift == page_shift() => Cause::kernel(Operation::Mmap, errno, figures),
         shift => Cause::kernel(Operation::MmapHuge, errno, [figures[0], shift.into()]),
     }

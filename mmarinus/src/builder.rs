@@ -9,7 +9,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use crate::backing::{Anonymous, Device, File, Sealed, SizeSealed};
 use crate::error::{Cause, Operation, Reason};
 use crate::kind::{Kind, Private};
-use crate::layout::Layout;
+use crate::layout::{Layout, is_page_shift, page_shift};
 use crate::map::Map;
 use crate::memfd::{Proof, look_at_memfd};
 use crate::perms::{self, ASKABLE};
@@ -494,7 +494,7 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
             None => (page_shift, MapFlags::empty()),
             Some(size) => self.huge_pages(size, fd.map(|_| page_shift))?,
         };
-        let is_huge = page_shift != crate::layout::page_shift();
+        let is_huge = page_shift != self::page_shift();
         if is_huge && self.options.flags.contains(MapFlags::NORESERVE) {
             return Err(self.refused(Reason::UnreservedHuge));
         }
@@ -506,7 +506,8 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         let layout = match self.size {
             0 => None,
             size => Some(
-                Layout::new(head, size, page_shift).ok_or_else(|| self.refused(Reason::TooLong))?,
+                Layout::of_pages(head, size, page_shift)
+                    .ok_or_else(|| self.refused(Reason::TooLong))?,
             ),
         };
         let end = start.checked_add(layout.map_or(0, Layout::len) as u64);
@@ -558,7 +559,7 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
             size => Some(size),
         };
         let shift = size.map_or(0, HugePage::log2) as u8;
-        let fits = crate::layout::page_shift() < shift && u32::from(shift) < usize::BITS - 1;
+        let fits = page_shift() < shift && is_page_shift(shift);
         match (size, file) {
             (Some(size), None) if fits => Ok((shift, size.map_flags())),
             (_, None) => Err(self.refused(Reason::NoSuchHugePages)),

@@ -6,6 +6,12 @@ pub(crate) fn page_shift() -> u8 {
     mmarinus_sys::page_size().trailing_zeros() as u8
 }
 
+/// Whether pages can have this log2 of a size in bytes: more than one byte, and a head and a page are less than `isize::MAX`.
+#[inline]
+pub(crate) fn is_page_shift(log2: u8) -> bool {
+    1 <= log2 && u32::from(log2) < usize::BITS - 2
+}
+
 /// The place of some bytes inside the pages that hold them.
 ///
 /// # Invariants
@@ -24,12 +30,18 @@ impl Layout {
     /// The layout of `size` bytes that start `head` bytes into a page, or `None` where an invariant does not hold.
     #[inline]
     pub(crate) fn new(head: usize, size: usize, page_shift: u8) -> Option<Self> {
-        let page = 1_usize.checked_shl(u32::from(page_shift))?;
-        if page == 1
-            || head >= page
-            || size == 0
-            || size > (isize::MAX as usize).checked_sub(page)? - head
-        {
+        if !is_page_shift(page_shift) || head >> page_shift != 0 {
+            return None;
+        }
+        Self::of_pages(head, size, page_shift)
+    }
+
+    /// The same for what [is known](is_page_shift) to be the log2 of a page size, and a head that is less than that.
+    #[inline]
+    pub(crate) fn of_pages(head: usize, size: usize, page_shift: u8) -> Option<Self> {
+        debug_assert!(is_page_shift(page_shift) && head >> page_shift == 0);
+        let page = 1_usize.wrapping_shl(page_shift.into());
+        if size == 0 || size > (isize::MAX as usize).wrapping_sub(page).wrapping_sub(head) {
             return None;
         }
         Some(Self {

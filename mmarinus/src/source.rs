@@ -9,7 +9,7 @@ use rustix::fs::{FileType, Stat, fstat, fstatfs};
 
 use crate::backing::{Device, File};
 use crate::error::{Cause, Error, Operation, Reason};
-use crate::layout::page_shift;
+use crate::layout::{is_page_shift, page_shift};
 
 /// A file descriptor that was looked at once: every map of it is then a single system call.
 ///
@@ -107,7 +107,7 @@ impl<'fd, B> Source<'fd, B> {
 pub(crate) struct Looked {
     /// Its length in bytes.
     len: u64,
-    /// The log2 of the size in bytes of its pages.
+    /// The log2 of the size in bytes of its pages, which [is known](is_page_shift) to be one.
     pub(crate) page_shift: u8,
     /// The largest offset in bytes at which a map of it may end.
     pub(crate) last: u64,
@@ -133,11 +133,15 @@ impl Looked {
 
     /// The same on a file system, which alone tells whether a file is in huge pages: a block size of 2 MiB says nothing, and a
     /// length in other pages would cover the neighbours of a map.
-    fn on(mut self, file_system: FileSystem) -> Self {
-        if file_system.magic == magic::HUGETLBFS && file_system.block_size.is_power_of_two() {
+    fn on(mut self, file_system: FileSystem) -> Result<Self, Cause> {
+        if file_system.magic == magic::HUGETLBFS {
             self.page_shift = file_system.block_size.trailing_zeros() as u8;
+            // On 32 bits, pages of 16 GiB cannot be mapped.
+            if !is_page_shift(self.page_shift) {
+                return Err(refused(Reason::NoSuchHugePages));
+            }
         }
-        self
+        Ok(self)
     }
 
     /// Its length in bytes.
@@ -160,7 +164,7 @@ pub(crate) fn look_at_file(fd: BorrowedFd<'_>) -> Result<Looked, Cause> {
         FileType::RegularFile => {
             let file_system = file_system(fd)?;
             refuse_control_file(file_system.magic).map_err(refused)?;
-            return Ok(Looked::file(stat.st_size as u64).on(file_system));
+            return Looked::file(stat.st_size as u64).on(file_system);
         }
         FileType::BlockDevice => return Ok(Looked::file(block_device_len(fd)?)),
         FileType::Directory => Reason::Directory,
@@ -181,7 +185,7 @@ pub(crate) fn look_at_device(fd: BorrowedFd<'_>) -> Result<Looked, Cause> {
         FileType::BlockDevice => block_device_len(fd)?,
         _ => stat.st_size as u64,
     };
-    Ok(Looked::device(len).on(file_system))
+    Looked::device(len).on(file_system)
 }
 
 /// Refuses the standard descriptors: safe code may put another file behind their numbers (`dup2_stdin` and its like) after
