@@ -54,8 +54,8 @@ impl<P: Permissions, K: Kind> Map<P, K, File> {
     /// - `EFAULT`: the kernel holds the map as several mappings, since parts of it were locked or advised.
     /// - `EFBIG`: the file would pass the largest size of its file system, or `RLIMIT_FSIZE`, for which the kernel sends
     ///   `SIGXFSZ` as well.
-    /// - `EINVAL`: another file; fewer bytes than the map has; an empty map, of which nobody knows where in the file it was; or a
-    ///   map that would have to be mapped anew and was asked for with options.
+    /// - `EINVAL`: another file, or one in huge pages; fewer bytes than the map has; an empty map, of which nobody knows where in
+    ///   the file it was; or a map that would have to be mapped anew and was asked for with options.
     /// - `ENOENT`: no `/proc` is mounted.
     /// - `ENOMEM`: as for [`resize`](Map::resize).
     /// - `ENOSPC`, `EDQUOT`: the storage is full.
@@ -203,6 +203,7 @@ fn prepare(
     let layout = match layout {
         _ if size < region.len() => return Err(refused(Reason::OnlyGrows)),
         _ if region.len() == 0 => return Err(refused(Reason::NothingToGrow)),
+        _ if region.is_huge() => return Err(refused(Reason::HugeBounded)),
         None => return Err(refused(Reason::TooLong)),
         Some(layout) => layout,
     };
