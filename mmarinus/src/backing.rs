@@ -8,6 +8,7 @@
 //! | [`Stable`] | `unsafe { map.assume_stable() }` | slices | slices |
 //! | [`Present`] | `unsafe { map.assume_present() }` | atomics | atomics |
 //! | [`Exposed`] | `map.expose()` | atomics | atomics |
+//! | [`Droppable`] | `.droppable()` | atomics | – |
 //! | [`File`] | `.from(&file, offset)` | copies | copies |
 //! | [`Device`] | `.from_device(&fd, offset)` | copies out | copies out |
 //!
@@ -51,6 +52,10 @@ pub struct Present;
 /// Pages that a guest, a device or the kernel writes from now on, by [`Map::expose`](crate::Map::expose).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Exposed;
+
+/// Memory of no file that the kernel may turn to zeros at any moment, page by page: `MAP_DROPPABLE`. `Private` only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Droppable;
 
 /// What stands behind the pages of a map of kind `K`.
 ///
@@ -129,12 +134,13 @@ pub unsafe trait Unsliced<K: Kind>: Backing<K> {}
 )]
 pub trait Written<K: Kind>: Backing<K> {}
 
-/// The kernel makes new pages when a map of it grows: private anonymous memory, and files, whose copies are checked.
+/// The kernel makes new pages when a map of it grows: private anonymous memory, droppable or not, and files, whose copies are
+/// checked.
 ///
 /// # Safety
 ///
 /// For whoever implements it: new pages behind such a map are all that the other traits say of the pair.
-/// `GROWS_FROM_NOTHING` is true only for private anonymous memory.
+/// `GROWS_FROM_NOTHING` is true only for private memory of no file.
 #[diagnostic::on_unimplemented(
     message = "a `{K}` map of `{Self}` does not change its length",
     note = "what stands behind it keeps its size, and touching pages past that is SIGBUS; map the larger object anew"
@@ -154,6 +160,13 @@ pub trait Discardable<K: Kind>: Backing<K> {
     const ANONYMOUS: bool;
 }
 
+/// Memory of no file, which can have a name.
+#[diagnostic::on_unimplemented(
+    message = "a `{K}` map of `{Self}` has no name of its own",
+    note = "only memory of no file can be named; a map of a file shows the file's path"
+)]
+pub trait Nameable<K: Kind>: Backing<K> {}
+
 /// What stands behind the map is a file, to which its pages can be written back.
 #[diagnostic::on_unimplemented(
     message = "nothing can be written back from a `{K}` map of `{Self}`",
@@ -169,6 +182,8 @@ impl<K: Kind> Backing<K> for SizeSealed {}
 impl<K: Kind> Backing<K> for Stable {}
 impl<K: Kind> Backing<K> for Present {}
 impl<K: Kind> Backing<K> for Exposed {}
+#[diagnostic::do_not_recommend]
+impl Backing<Private> for Droppable {}
 
 // SAFETY: the kernel makes the pages of anonymous memory when they are touched; shared memory without a reservation, where it may
 // fail to, is refused by the builder.
@@ -191,6 +206,9 @@ unsafe impl<K: Kind> NoFault<K> for Present {}
 // SAFETY: only maps that were `NoFault` become exposed, and exposing takes no page away.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoFault<K> for Exposed {}
+// SAFETY: a page that the kernel dropped is made anew, of zeros, when it is touched.
+#[diagnostic::do_not_recommend]
+unsafe impl NoFault<Private> for Droppable {}
 
 // SAFETY: `NoFault` above; shared anonymous memory is not `NoRace`, as forked children write it.
 #[diagnostic::do_not_recommend]
@@ -204,6 +222,9 @@ unsafe impl<K: Kind> Concurrent<K> for Present {}
 // SAFETY: `NoFault` above; not `NoRace`.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Concurrent<K> for Exposed {}
+// SAFETY: `NoFault` above; not `NoRace`, as the kernel zeroes pages.
+#[diagnostic::do_not_recommend]
+unsafe impl Concurrent<Private> for Droppable {}
 
 // SAFETY: `NoFault` above; private anonymous memory is reached through this map alone, a forked child gets a copy.
 #[diagnostic::do_not_recommend]
@@ -233,10 +254,18 @@ unsafe impl<K: Kind> Unsliced<K> for Present {}
 // SAFETY: not `NoRace`, for either kind.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Unsliced<K> for Exposed {}
+// SAFETY: not `NoRace`.
+#[diagnostic::do_not_recommend]
+unsafe impl Unsliced<Private> for Droppable {}
 
 // SAFETY: the kernel gives new zeroed pages, which are this map's alone.
 #[diagnostic::do_not_recommend]
 unsafe impl Resizable<Private> for Anonymous {
+    const GROWS_FROM_NOTHING: bool = true;
+}
+// SAFETY: the kernel gives new zeroed pages, which it may drop as well.
+#[diagnostic::do_not_recommend]
+unsafe impl Resizable<Private> for Droppable {
     const GROWS_FROM_NOTHING: bool = true;
 }
 // SAFETY: of a file nothing is said that more of it could make untrue.
@@ -253,6 +282,17 @@ impl<K: Kind> Discardable<K> for Anonymous {
 impl<K: Kind> Discardable<K> for Exposed {
     const ANONYMOUS: bool = false;
 }
+#[diagnostic::do_not_recommend]
+impl Discardable<Private> for Droppable {
+    const ANONYMOUS: bool = true;
+}
+
+#[diagnostic::do_not_recommend]
+impl<K: Kind> Nameable<K> for Anonymous {}
+#[diagnostic::do_not_recommend]
+impl<K: Kind> Nameable<K> for Exposed {}
+#[diagnostic::do_not_recommend]
+impl Nameable<Private> for Droppable {}
 
 #[diagnostic::do_not_recommend]
 impl Syncable<Shared> for File {}
@@ -270,9 +310,15 @@ impl<K: Kind> Written<K> for SizeSealed {}
 impl<K: Kind> Written<K> for Stable {}
 impl<K: Kind> Written<K> for Present {}
 impl<K: Kind> Written<K> for Exposed {}
+#[diagnostic::do_not_recommend]
+impl Written<Private> for Droppable {}
 
 mod sealed {
-    use super::{Anonymous, Device, Exposed, File, Kind, Present, SizeSealed, Stable};
+    use mmarinus_sys::MapFlags;
+
+    use super::{
+        Anonymous, Device, Droppable, Exposed, File, Kind, Present, Private, SizeSealed, Stable,
+    };
     use crate::copy::Access;
     use crate::leak::FromLeaked;
     use crate::perms::Permissions;
@@ -285,6 +331,9 @@ mod sealed {
 
         /// What [`Map::leak`](crate::Map::leak) gives: a slice only where the pair is `NoRace`.
         type Leaked<P: Permissions>: FromLeaked;
+
+        /// The type of private pages of no file that are made when an empty map grows.
+        const NEW_PAGES: MapFlags = MapFlags::PRIVATE;
     }
 
     impl<K: Kind> Sealed<K> for Anonymous {
@@ -320,6 +369,12 @@ mod sealed {
     impl<K: Kind> Sealed<K> for Exposed {
         const ACCESS: Access = Access::Racy;
         type Leaked<P: Permissions> = View<'static, P, K, Self>;
+    }
+
+    impl Sealed<Private> for Droppable {
+        const ACCESS: Access = Access::Racy;
+        const NEW_PAGES: MapFlags = MapFlags::DROPPABLE;
+        type Leaked<P: Permissions> = View<'static, P, Private, Self>;
     }
 
     impl<K: Kind> Sealed<K> for File {

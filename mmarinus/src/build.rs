@@ -4,7 +4,7 @@
     reason = "says what the pages of a new map are, and replaces others"
 )]
 
-use mmarinus_sys::{Advice, Errno, ProtFlags};
+use mmarinus_sys::{Advice, Errno, MapFlags, ProtFlags};
 
 use crate::backing::Backing;
 use crate::builder::{Builder, Fork, New, Onto, Over, Prepared};
@@ -12,8 +12,9 @@ use crate::error::{Cause, Error, Operation, Reason};
 use crate::kind::Kind;
 use crate::layout::{Layout, page_shift};
 use crate::map::Map;
+use crate::name::Name;
 use crate::perms::Permissions;
-use crate::region::Region;
+use crate::region::{Reach, Region};
 
 impl<K: Kind, B> Builder<'_, K, B, New> {
     /// Maps what was asked for, with these permissions.
@@ -75,14 +76,16 @@ impl<K: Kind, B> Builder<'_, K, B, New> {
         } = prepared;
         let New { address, exactly } = self.place;
         let Some(layout) = layout else {
-            return Ok(Region::empty(page_shift).asked_with(flags, prepared.fork.is_some()));
+            return Ok(Region::empty(page_shift).asked_with(flags, prepared.is_special()));
         };
         let mapped = if exactly {
-            let start = first_page(self, layout, address, align)?;
+            let start = first_page(self, layout, address, &prepared)?;
             Region::map_at(layout, start, prot, flags, behind)
         } else {
             let hint = address.saturating_sub(layout.head());
-            if align <= 1 << page_shift {
+            if prepared.reach != Reach::Anywhere {
+                Region::map_within(prepared.reach, layout, hint, align, prot, flags, behind)
+            } else if align <= 1 << page_shift {
                 Region::map(layout, hint, prot, flags, behind)
             } else {
                 Region::map_aligned(layout, hint, align, prot, flags, behind)
@@ -120,9 +123,9 @@ impl<K: Kind, B> Builder<'_, K, B, Onto> {
             ..
         } = prepared;
         let region = match layout {
-            None => Region::empty(page_shift).asked_with(flags, prepared.fork.is_some()),
+            None => Region::empty(page_shift).asked_with(flags, prepared.is_special()),
             Some(layout) => {
-                let start = first_page(&self, layout, self.place.address, prepared.align)?;
+                let start = first_page(&self, layout, self.place.address, &prepared)?;
                 // SAFETY: the caller gives the range away.
                 let mapped = unsafe { Region::map_onto(layout, start, prot, flags, behind) };
                 finish(&prepared, mapped, [layout.len(), self.place.address])?
@@ -227,7 +230,7 @@ impl<K: Kind, B, P0: Permissions, K0: Kind, B0: Backing<K0>>
             ..
         } = prepared;
         let Some(layout) = layout else {
-            return Ok(Region::empty(page_shift).asked_with(flags, prepared.fork.is_some()));
+            return Ok(Region::empty(page_shift).asked_with(flags, prepared.is_special()));
         };
         if page_shift != old.page_shift() {
             return Err(self.refused(Reason::OtherPages));
@@ -237,6 +240,9 @@ impl<K: Kind, B, P0: Permissions, K0: Kind, B0: Backing<K0>>
         }
         if !old.pages().0.is_multiple_of(prepared.align) {
             return Err(self.refused(Reason::Unaligned));
+        }
+        if !prepared.reach.holds(old.pages()) {
+            return Err(self.refused(Reason::OutOfReach));
         }
         let new = finish(
             &prepared,
@@ -257,14 +263,17 @@ fn first_page<K: Kind, B, A>(
     request: &Builder<'_, K, B, A>,
     layout: Layout,
     address: usize,
-    align: usize,
+    prepared: &Prepared<'_>,
 ) -> Result<usize, Cause> {
     let mask = (1 << layout.page_shift()) - 1;
     if address & mask != layout.head() {
         return Err(request.refused(Reason::Misplaced));
     }
     match address & !mask {
-        start if !start.is_multiple_of(align) => Err(request.refused(Reason::Unaligned)),
+        start if !start.is_multiple_of(prepared.align) => Err(request.refused(Reason::Unaligned)),
+        start if !prepared.reach.holds((start, layout.len())) => {
+            Err(request.refused(Reason::OutOfReach))
+        }
         0 => Err(request.refused(Reason::AddressZero)),
         start => Ok(start),
     }
@@ -277,7 +286,7 @@ fn finish(
     mapped: Result<Region, Errno>,
     figures: [usize; 2],
 ) -> Result<Region, Cause> {
-    let mut region = mapped.map_err(|errno| unmapped(prepared.page_shift, errno, figures))?;
+    let mut region = mapped.map_err(|errno| unmapped(prepared, errno, figures))?;
     if let Some(fork) = prepared.fork {
         let advice = match fork {
             Fork::Nothing => Advice::DONTFORK,
@@ -287,7 +296,13 @@ fn finish(
         // SAFETY: what a forked child gets changes nothing here.
         unsafe { region.advise(0..region.len(), advice) }
             .map_err(|errno| Cause::kernel(Operation::Madvise, errno, [len, address]))?;
+    }
+    if prepared.is_special() {
         region = region.asked_with(prepared.flags, true);
+    }
+    if let Some(name) = prepared.name.and_then(Name::new) {
+        // Best effort: many kernels have no names.
+        let _ = region.name(&name);
     }
     if prepared.fill {
         fill(prepared, &region)?;
@@ -307,15 +322,6 @@ fn populate(region: Region, prot: ProtFlags) -> Result<Region, Cause> {
     }
 }
 
-/// What the kernel says when it does not map.
-#[cold]
-fn unmapped(shift: u8, errno: Errno, figures: [usize; 2]) -> Cause {
-    match shift {
-        shift if shift == page_shift() => Cause::kernel(Operation::Mmap, errno, figures),
-        shift => Cause::kernel(Operation::MmapHuge, errno, [figures[0], shift.into()]),
-    }
-}
-
 /// What the kernel says when it does not bring in all pages.
 #[cold]
 pub(crate) fn unpopulated(region: &Region, errno: Errno) -> Cause {
@@ -326,6 +332,29 @@ pub(crate) fn unpopulated(region: &Region, errno: Errno) -> Cause {
     };
     let (address, len) = region.pages();
     Cause::kernel(operation, errno, [len, address])
+}
+
+/// Why the kernel did not map, as far as what was asked for tells.
+#[cold]
+fn unmapped(prepared: &Prepared<'_>, errno: Errno, figures: [usize; 2]) -> Cause {
+    let shift = prepared.page_shift;
+    if shift != page_shift() {
+        return Cause::kernel(Operation::MmapHuge, errno, [figures[0], shift.into()]);
+    }
+    let reason = match (errno, prepared.reach) {
+        (Errno::INVAL | Errno::OPNOTSUPP, _) if prepared.flags.contains(MapFlags::DROPPABLE) => {
+            Reason::NoDroppable
+        }
+        (Errno::NOMEM, Reach::Below2Gib) => Reason::NoRoomBelow,
+        (Errno::NOMEM, Reach::Above47Bits) => Reason::NoRoomAbove,
+        _ => Reason::Kernel,
+    };
+    Cause {
+        operation: Operation::Mmap,
+        reason,
+        errno,
+        figures,
+    }
 }
 
 /// Reads all pages of a new map once, so that none of them is a hole; then takes the permission to read away if it was not asked

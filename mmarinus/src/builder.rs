@@ -6,14 +6,15 @@ use core::marker::PhantomData;
 use mmarinus_sys::{HugePage, MapFlags, ProtFlags, Support};
 use rustix::fd::{AsFd, BorrowedFd};
 
-use crate::backing::{Anonymous, Device, File, Sealed, SizeSealed};
+use crate::backing::{Anonymous, Device, Droppable, File, Sealed, SizeSealed};
 use crate::error::{Cause, Operation, Reason};
 use crate::kind::{Kind, Private};
 use crate::layout::{Layout, is_page_shift, page_shift};
 use crate::map::Map;
 use crate::memfd::{Proof, look_at_memfd};
+use crate::name::Name;
 use crate::perms::{self, ASKABLE};
-use crate::region::Behind;
+use crate::region::{Behind, Reach};
 use crate::source::{Looked, Source, look_at_device, look_at_file};
 
 /// A map that is being asked for. Nothing is mapped before [`with`](Self::with).
@@ -45,6 +46,7 @@ struct Options {
     align: usize,
     fork: Option<Fork>,
     huge: Option<HugePage>,
+    reach: Reach,
 }
 
 /// What a forked child gets of a map, if not a map of its own.
@@ -79,11 +81,49 @@ pub struct Over<M> {
     pub(crate) old: M,
 }
 
+/// What no file stands behind: [`Unset`], [`Anonymous`] and [`Droppable`].
+///
+/// Sealed: it says what a source is, and sources are this crate's.
+#[diagnostic::on_unimplemented(
+    message = "this is only for memory of no file, not for `{Self}`",
+    note = "files have no names but their own, and their pages are never dropped; use `.anonymously()`"
+)]
+pub trait NoFile: sealed::NoFile {}
+
+impl NoFile for Unset {}
+impl NoFile for Anonymous {}
+impl NoFile for Droppable {}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "the seal of `NoFile`")]
+    pub trait NoFile {}
+
+    impl NoFile for super::Unset {}
+    impl NoFile for super::Anonymous {}
+    impl NoFile for super::Droppable {}
+}
+
+/// Memory of no file.
+#[derive(Clone, Copy, Debug)]
+struct Memory<'name> {
+    /// Whether the kernel may drop its pages.
+    droppable: bool,
+    name: Option<&'name str>,
+}
+
+impl Memory<'_> {
+    /// Memory that has no name and is not dropped.
+    const PLAIN: Self = Self {
+        droppable: false,
+        name: None,
+    };
+}
+
 /// Where the pages come from.
 #[derive(Clone, Copy, Debug)]
 enum Origin<'fd> {
     /// No file.
-    Anonymous,
+    Anonymous(Memory<'fd>),
     /// A descriptor that must be a file, which is still to be looked at.
     File(BorrowedFd<'fd>),
     /// A descriptor that may be anything, which is still to be looked at.
@@ -112,6 +152,17 @@ pub(crate) struct Prepared<'fd> {
     /// A power of two in bytes.
     pub(crate) align: usize,
     pub(crate) fork: Option<Fork>,
+    pub(crate) reach: Reach,
+    /// A name that the kernel takes.
+    pub(crate) name: Option<&'fd str>,
+}
+
+impl Prepared<'_> {
+    /// Whether more was asked for than the flags of the system call say.
+    #[inline]
+    pub(crate) fn is_special(&self) -> bool {
+        self.fork.is_some() || self.reach != Reach::Anywhere
+    }
 }
 
 /// In one concrete impl, so that `Map::bytes` needs no annotation.
@@ -159,13 +210,14 @@ impl<A> Builder<'static, Private, Unset, A> {
         Self {
             size,
             offset: 0,
-            origin: Origin::Anonymous,
+            origin: Origin::Anonymous(Memory::PLAIN),
             options: Options {
                 flags: MapFlags::empty(),
                 populate: false,
                 align: 1,
                 fork: None,
                 huge: None,
+                reach: Reach::Anywhere,
             },
             place,
             parameters: PhantomData,
@@ -238,8 +290,104 @@ impl<'fd, K, B> Builder<'fd, K, B, New> {
 impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     /// Memory of no file: zeroed pages.
     #[inline]
-    pub fn anonymously(self) -> Builder<'static, K, Anonymous, A> {
-        self.behind(Origin::Anonymous, 0)
+    pub fn anonymously(self) -> Builder<'fd, K, Anonymous, A> {
+        let name = match self.origin {
+            Origin::Anonymous(memory) => memory.name,
+            _ => None,
+        };
+        self.behind(
+            Origin::Anonymous(Memory {
+                droppable: false,
+                name,
+            }),
+            0,
+        )
+    }
+
+    /// Memory of no file that the kernel may drop: `MAP_DROPPABLE` (since Linux 6.11). When memory runs short it takes pages back
+    /// without writing them anywhere, and they are zeros from then on; so this is for what can be made again, such as caches.
+    ///
+    /// A page may change from what was written to zeros at any moment, so the map has atomics and copies, and no slices. It
+    /// reserves no memory, never goes to swap and is zeros in a forked child. Locking it is not an error and does nothing.
+    ///
+    /// The map is [`Private`]. After another source (`.anonymously()`, `.from(…)`) that one counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{Errno, Map, perms};
+    ///
+    /// match Map::bytes(1 << 20).anywhere().anonymously().droppable().with(perms::ReadWrite) {
+    ///     Ok(mut cache) => {
+    ///         cache.write_at(0, b"made before")?;
+    ///         let mut bytes = [0; 11];
+    ///         cache.read_at(0, &mut bytes)?;
+    ///         assert!(bytes == *b"made before" || bytes == [0; 11]);
+    ///     }
+    ///     Err(error) => assert_eq!(error.errno(), Errno::INVAL), // An older kernel.
+    /// }
+    /// # Ok::<(), mmarinus::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html)
+    #[inline]
+    pub fn droppable(self) -> Builder<'fd, K, Droppable, A>
+    where
+        B: NoFile,
+    {
+        let name = match self.origin {
+            Origin::Anonymous(memory) => memory.name,
+            _ => None,
+        };
+        self.behind(
+            Origin::Anonymous(Memory {
+                droppable: true,
+                name,
+            }),
+            0,
+        )
+    }
+
+    /// Gives memory of no file a name, which `/proc/PID/maps` shows as `[anon:name]`: `PR_SET_VMA_ANON_NAME` (since Linux 5.17; of
+    /// shared memory since 6.2).
+    ///
+    /// The name is best effort: many kernels are built without names, and then the map is made all the same and has none.
+    /// [`Map::name`] does the same later and tells whether it worked; `mmarinus_sys::Support::vma_anon_name` tells it beforehand.
+    ///
+    /// A name has at most 79 bytes of printable ASCII, without `\`, `` ` ``, `$`, `[` and `]`; any other is refused with
+    /// `EINVAL`. After a file as source it is forgotten.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{Errno, Map, perms};
+    ///
+    /// let ram = Map::bytes(1 << 20).anywhere().anonymously().named("guest ram").with(perms::ReadWrite)?;
+    /// assert_eq!(ram[0], 0);
+    /// let error = Map::bytes(1).anonymously().named("guest[0]").with(perms::Read).unwrap_err();
+    /// assert_eq!(error.errno(), Errno::INVAL);
+    /// # Ok::<(), mmarinus::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// [PR_SET_VMA(2const)](https://man7.org/linux/man-pages/man2/PR_SET_VMA.2const.html)
+    #[inline]
+    pub fn named<'name>(self, name: &'name str) -> Builder<'name, K, B, A>
+    where
+        B: NoFile,
+    {
+        let droppable = matches!(
+            self.origin,
+            Origin::Anonymous(Memory {
+                droppable: true,
+                ..
+            })
+        );
+        let name = Some(name);
+        self.behind(Origin::Anonymous(Memory { droppable, name }), 0)
     }
 
     /// A regular file or a block device, from `offset` bytes on.
@@ -442,6 +590,57 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
         self
     }
 
+    /// All of the map lies below 2 GiB, so that its addresses fit into 31 bits: `MAP_32BIT` where the kernel has it (x86_64), and else
+    /// a search.
+    ///
+    /// Growing may move it out of there; [`resize_in_place`](Map::resize_in_place) does not. An address that `.at`, `.onto` or the
+    /// map that is replaced says must lie there; one that `.near` says counts if it does. After
+    /// [`above_47_bits`](Self::above_47_bits) the word that comes last counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{Map, perms};
+    ///
+    /// let code = Map::bytes(4096).below_2gib().anonymously().with(perms::ReadWrite)?;
+    /// assert!(u32::try_from(code.addr() + code.len()).is_ok_and(|end| end <= 1 << 31));
+    /// # Ok::<(), mmarinus::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html)
+    #[inline]
+    pub fn below_2gib(mut self) -> Self {
+        self.options.reach = Reach::Below2Gib;
+        self
+    }
+
+    /// All of the map lies at 2^47 or above, where programs that do not expect it have no pointers to: a hint that lets the kernel
+    /// use addresses of 57 bits. Without them (CPU or kernel) that is an error, `ENOMEM`.
+    ///
+    /// It goes with other words about the place as [`below_2gib`](Self::below_2gib) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{Errno, Map, perms};
+    ///
+    /// match Map::bytes(4096).above_47_bits().anonymously().with(perms::ReadWrite) {
+    ///     Ok(map) => assert!(map.addr() as u64 >= 1 << 47),
+    ///     Err(error) => assert_eq!(error.errno(), Errno::NOMEM), // Addresses end at 2^47 here.
+    /// }
+    /// ```
+    ///
+    /// # References
+    ///
+    /// [5-level paging](https://docs.kernel.org/arch/x86/x86_64/5level-paging.html)
+    #[inline]
+    pub fn above_47_bits(mut self) -> Self {
+        self.options.reach = Reach::Above47Bits;
+        self
+    }
+
     /// A forked child does not get the map: `MADV_DONTFORK`. Nothing is mapped there in the child.
     #[inline]
     pub fn dont_fork(mut self) -> Self {
@@ -468,7 +667,19 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
     /// Checks the request and works out the arguments of the system call; looks at the descriptor if nobody has yet.
     #[inline(always)]
     pub(crate) fn prepare(&self, prot: ProtFlags) -> Result<Prepared<'fd>, Cause> {
-        let anonymous = matches!(self.origin, Origin::Anonymous);
+        let memory = match self.origin {
+            Origin::Anonymous(memory) => Some(memory),
+            _ => None,
+        };
+        let anonymous = memory.is_some();
+        let droppable = memory.is_some_and(|memory| memory.droppable);
+        if droppable && self.options.flags.contains(MapFlags::LOCKED) {
+            return Err(self.refused(Reason::DroppableLocked));
+        }
+        let name = memory.and_then(|memory| memory.name);
+        if name.is_some_and(|name| Name::new(name).is_none()) {
+            return Err(self.refused(Reason::BadName));
+        }
         if !ASKABLE.contains(prot) {
             return Err(self.refused(Reason::BadPermissions));
         }
@@ -498,6 +709,9 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         if is_huge && self.options.flags.contains(MapFlags::NORESERVE) {
             return Err(self.refused(Reason::UnreservedHuge));
         }
+        if is_huge && droppable {
+            return Err(self.refused(Reason::DroppableHuge));
+        }
         if is_huge && self.options.fork == Some(Fork::Zeros) {
             return Err(self.refused(Reason::NotWiped));
         }
@@ -514,7 +728,9 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         if end.is_none_or(|end| end > last) {
             return Err(self.refused(Reason::OffsetTooFar));
         }
-        let kind = if K::SHARED {
+        let kind = if droppable {
+            MapFlags::DROPPABLE
+        } else if K::SHARED {
             MapFlags::SHARED
         } else {
             MapFlags::PRIVATE
@@ -548,6 +764,8 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
             },
             align: self.options.align,
             fork: self.options.fork,
+            reach: self.options.reach,
+            name,
         })
     }
 
@@ -573,7 +791,7 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
     #[inline(always)]
     fn look(&self) -> Result<(Option<BorrowedFd<'fd>>, Looked), Cause> {
         match self.origin {
-            Origin::Anonymous => Ok((None, Looked::nothing())),
+            Origin::Anonymous(_) => Ok((None, Looked::nothing())),
             Origin::Looked(fd, looked) => Ok((Some(fd), looked)),
             Origin::File(fd) | Origin::Device(fd) | Origin::Memfd(fd, _) if self.size == 0 => {
                 Ok((Some(fd), Looked::nothing()))

@@ -30,6 +30,7 @@ mod leak;
 mod load;
 mod map;
 mod memfd;
+mod name;
 pub mod perms;
 mod proc;
 mod promise;

@@ -4,7 +4,7 @@
     reason = "says what the pages of a map are after the kernel moved them"
 )]
 
-use mmarinus_sys::{Errno, MapFlags};
+use mmarinus_sys::Errno;
 
 use crate::backing::{Backing, Resizable};
 use crate::error::{Cause, Error, Operation, Reason};
@@ -85,14 +85,14 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
             (_, Some(layout)) if region.len() != 0 => region.resize(layout, room),
             (_, Some(layout)) if B::GROWS_FROM_NOTHING && !region.is_special() => {
                 // An empty region has no place that it could grow at.
-                Region::map(layout, 0, perms.flags(), MapFlags::PRIVATE, None)
+                Region::map(layout, 0, perms.flags(), B::NEW_PAGES, None)
                     .map_err(|errno| (region, errno))
             }
             (_, Some(_)) => Err((region, Errno::INVAL)),
         };
         match resized {
             // SAFETY: the kernel changed the length and the place of these pages; new ones have the same permissions and the same
-            // behind them: zeros (`GROWS_FROM_NOTHING` is said of private anonymous memory alone), or more of the file.
+            // behind them: zeros (`GROWS_FROM_NOTHING` is said of private memory of no file alone), or more of the file.
             Ok(region) => Ok(unsafe { Self::from_region(perms, region) }),
             Err((region, errno)) => {
                 let reason = match layout {

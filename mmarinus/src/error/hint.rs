@@ -180,6 +180,31 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "some pages were changed before the failure and could not be changed back, so the map was unmapped; the usual \
              cause is vm.max_map_count, or a part that was sealed by mseal"
         }
+        Reason::DroppableLocked => {
+            "memory that may be dropped cannot be kept; leave out `.locked()` or `.droppable()`"
+        }
+        Reason::DroppableHuge => {
+            "huge pages from the pool are never dropped; leave out `.with_huge_pages(size)` or `.droppable()`"
+        }
+        Reason::NoDroppable => {
+            "memory that may be dropped (MAP_DROPPABLE) needs Linux 6.11 and a 64-bit kernel; leave out `.droppable()`, and give \
+             pages back by `discard`"
+        }
+        Reason::OutOfReach => {
+            "the address that was asked for does not lie in the part of the address space that was asked for \
+             (`.below_2gib()`, `.above_47_bits()`); leave one of them out"
+        }
+        Reason::NoRoomBelow => {
+            "there is no room below 2 GiB (or vm.max_map_count, RLIMIT_AS or the commit limit leaves none); ask for fewer \
+             bytes, or leave out `.below_2gib()`"
+        }
+        Reason::NoRoomAbove => {
+            "there is no room at 2^47 and above: addresses go that far only where CPU and kernel have more bits of them (la57 in \
+             /proc/cpuinfo of x86_64); leave out `.above_47_bits()`"
+        }
+        Reason::BadName => {
+            "a name has at most 79 bytes, all of them printable ASCII, and none of \\ ` $ [ ]; shorten it or replace them"
+        }
     }
 }
 
@@ -262,6 +287,16 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         }
         (O::Populate, Errno::OPNOTSUPP) => {
             "bringing in pages that may only be written needs Linux 5.14; ask for perms::ReadWrite, or leave out `.populate()`"
+        }
+        (O::Name, Errno::INVAL) => {
+            "this kernel has no names: it is older than 5.17, or was built without CONFIG_ANON_VMA_NAME; do without"
+        }
+        (O::Name, Errno::BADF) => {
+            "only memory of no file has a name, and shared memory only since Linux 6.2; do without"
+        }
+        (O::Name, Errno::NOMEM) => {
+            "a part with another name is a mapping of its own, and there are vm.max_map_count of them; raise it or hold fewer \
+             maps"
         }
         (O::Populate, Errno::NOMEM) => "memory ran out; ask for fewer bytes",
         (O::Resize, Errno::AGAIN) => {

@@ -31,6 +31,7 @@ pub(crate) enum Operation {
     Fallocate,
     Grow,
     PopulateHuge,
+    Name,
     #[cfg_attr(
         not(feature = "std"),
         expect(dead_code, reason = "only `Map::load` opens files")
@@ -65,6 +66,7 @@ impl Operation {
             Self::Fallocate => "fallocate",
             Self::Grow => "grow_file",
             Self::Populate | Self::PopulateHuge => "madvise",
+            Self::Name => "prctl",
             Self::Open => "open",
             Self::Fstat => "fstat",
             Self::Fstatfs => "fstatfs",
@@ -118,6 +120,7 @@ impl Operation {
             }
             Self::Fallocate => write!(f, "fallocate of {a} bytes from offset {b}"),
             Self::Grow => write!(f, "growing the map at {b:#x} to {a} bytes with its file"),
+            Self::Name => write!(f, "naming {a} bytes at {b:#x} (prctl)"),
             Self::Resize => write!(f, "resizing the map at {b:#x} to {a} bytes (mremap)"),
             Self::Move => write!(f, "moving {a} bytes to {b:#x} (mremap)"),
             Self::Take => write!(f, "taking {a} bytes from {b:#x} (mremap)"),
@@ -303,13 +306,27 @@ pub(crate) enum Reason {
     RangeLost,
     /// Permissions changed half way and could not be restored.
     PermissionsLost,
+    /// Droppable memory that is to be kept.
+    DroppableLocked,
+    /// Droppable memory in huge pages.
+    DroppableHuge,
+    /// The kernel has no droppable memory.
+    NoDroppable,
+    /// The place lies in another part of the address space than was asked for.
+    OutOfReach,
+    /// There is no room below 2 GiB.
+    NoRoomBelow,
+    /// There is no room at 2^47 and above.
+    NoRoomAbove,
+    /// A name that the kernel does not take.
+    BadName,
 }
 
 impl Reason {
     /// The errno of a refusal before the system call: what the kernel would have said.
     pub(crate) fn errno(self) -> Errno {
         match self {
-            Self::TooLong => Errno::NOMEM,
+            Self::TooLong | Self::NoRoomBelow | Self::NoRoomAbove => Errno::NOMEM,
             Self::OffsetTooFar => Errno::OVERFLOW,
             Self::Directory => Errno::ISDIR,
             Self::Pipe | Self::Socket | Self::CharacterDevice | Self::ControlFd => Errno::NODEV,

@@ -5,6 +5,7 @@
 )]
 
 mod moves;
+mod place;
 mod properties;
 mod ranges;
 
@@ -20,6 +21,7 @@ use crate::extent::Extent;
 use crate::layout::{Layout, page_shift};
 
 pub(crate) use moves::Room;
+pub(crate) use place::Reach;
 use properties::{Known, Properties, Traits};
 
 /// Mapped pages, and the bytes in them that were asked for.

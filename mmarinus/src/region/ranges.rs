@@ -7,6 +7,7 @@ use core::ops::Range;
 use mmarinus_sys::{self as sys, Advice, Errno, MlockFlags, MsyncFlags};
 
 use super::Region;
+use crate::name::Name;
 
 impl Region {
     /// The whole pages around bytes of the region. The range lies in the region.
@@ -85,6 +86,15 @@ impl Region {
         }
         // SAFETY: the pages are owned (invariant), and writing them back changes no byte of the map.
         unsafe { sys::msync(start, len, flags) }
+    }
+
+    /// Names the pages, or takes their name away. They stay as many mappings as they were, or become one.
+    pub(crate) fn name(&self, name: &Name) -> Result<(), Errno> {
+        let (start, len) = self.raw_pages();
+        if len == 0 {
+            return Ok(());
+        }
+        sys::set_vma_anon_name(start, len, name.as_c_str())
     }
 
     /// Seals the pages: nobody unmaps, moves or reprotects them again.
