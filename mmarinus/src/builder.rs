@@ -304,8 +304,8 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
         )
     }
 
-    /// Memory of no file that the kernel may drop: `MAP_DROPPABLE` (since Linux 6.11). When memory runs short it takes pages back
-    /// without writing them anywhere, and they are zeros from then on; so this is for what can be made again, such as caches.
+    /// Memory of no file that the kernel may drop: `MAP_DROPPABLE` (since Linux 6.11). When memory runs short it takes pages
+    /// back without writing them anywhere, and they are zeros from then on; so this is for what can be made again, such as caches.
     ///
     /// A page may change from what was written to zeros at any moment, so the map has atomics and copies, and no slices. It
     /// reserves no memory, never goes to swap and is zeros in a forked child. Locking it is not an error and does nothing.
@@ -350,8 +350,8 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
         )
     }
 
-    /// Gives memory of no file a name, which `/proc/PID/maps` shows as `[anon:name]`: `PR_SET_VMA_ANON_NAME` (since Linux 5.17; of
-    /// shared memory since 6.2).
+    /// Gives memory of no file a name, which `/proc/PID/maps` shows as `[anon:name]`: `PR_SET_VMA_ANON_NAME` (since Linux 5.17;
+    /// of shared memory since 6.2).
     ///
     /// The name is best effort: many kernels are built without names, and then the map is made all the same and has none.
     /// [`Map::name`] does the same later and tells whether it worked; `mmarinus_sys::Support::vma_anon_name` tells it beforehand.
@@ -590,11 +590,11 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
         self
     }
 
-    /// All of the map lies below 2 GiB, so that its addresses fit into 31 bits: `MAP_32BIT` where the kernel has it (x86_64), and else
-    /// a search.
+    /// All of the map lies below 2 GiB, so that its addresses fit into 31 bits: `MAP_32BIT` where the kernel has it (x86_64), and
+    /// else a search.
     ///
-    /// Growing may move it out of there; [`resize_in_place`](Map::resize_in_place) does not. An address that `.at`, `.onto` or the
-    /// map that is replaced says must lie there; one that `.near` says counts if it does. After
+    /// Growing may move it out of there; [`resize_in_place`](Map::resize_in_place) does not. An address that `.at`, `.onto` or
+    /// the map that is replaced says must lie there; one that `.near` says counts if it does. After
     /// [`above_47_bits`](Self::above_47_bits) the word that comes last counts.
     ///
     /// # Examples
@@ -616,8 +616,8 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
         self
     }
 
-    /// All of the map lies at 2^47 or above, where programs that do not expect it have no pointers to: a hint that lets the kernel
-    /// use addresses of 57 bits. Without them (CPU or kernel) that is an error, `ENOMEM`.
+    /// All of the map lies at 2^47 or above, where programs that do not expect it have no pointers to: a hint that lets the
+    /// kernel use addresses of 57 bits. Without them (CPU or kernel) that is an error, `ENOMEM`.
     ///
     /// It goes with other words about the place as [`below_2gib`](Self::below_2gib) does.
     ///

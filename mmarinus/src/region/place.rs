@@ -101,7 +101,8 @@ impl Region {
         Ok(place)
     }
 
-    /// Takes addresses in a part of the address space. A hint never replaces anything, and the kernel takes one where all is free.
+    /// Takes addresses in a part of the address space. A hint never replaces anything, and the kernel takes it where all is
+    /// free.
     fn search(reach: Reach, layout: Layout) -> Result<Self, Errno> {
         let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
         let reserve = |hint, flags: MapFlags| {
