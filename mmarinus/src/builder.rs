@@ -305,7 +305,8 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     }
 
     /// Memory of no file that the kernel may drop: `MAP_DROPPABLE` (since Linux 6.11). When memory runs short it takes pages
-    /// back without writing them anywhere, and they are zeros from then on; so this is for what can be made again, such as caches.
+    /// back without writing them anywhere, and they are zeros from then on; so this is for what can be made again, such as
+    /// caches.
     ///
     /// A page may change from what was written to zeros at any moment, so the map has atomics and copies, and no slices. It
     /// reserves no memory, never goes to swap and is zeros in a forked child. Locking it is not an error and does nothing.
