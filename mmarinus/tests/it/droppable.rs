@@ -183,3 +183,14 @@ fn it_stands_on_the_second_rung() {
         assert_eq!(bytes_of(&map)[0], 0);
     }
 }
+
+#[test]
+fn it_is_not_in_huge_pages() {
+    needs!(droppable);
+    let request = Map::bytes(1)
+        .droppable()
+        .with_huge_pages(mmarinus::HugePage::DEFAULT);
+    let error = request.with(perms::ReadWrite).unwrap_err();
+    assert_eq!(error.errno(), Errno::INVAL);
+    assert!(error.to_string().contains("`.droppable()`"), "{error}");
+}
