@@ -16,8 +16,9 @@ use core::time::Duration;
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Instant;
@@ -85,6 +86,23 @@ macro_rules! in_child {
     }};
 }
 pub(crate) use in_child;
+
+/// Starts a child process that runs a block beside its parent, with a file as its standard input, and gives it as [`Beside`]:
+/// `let child = start_child!(socket, { ... });`.
+///
+/// As with [`in_child!`], the child runs the same test up to this point first. It ends with the parent's hold on it.
+macro_rules! start_child {
+    ($stdin:expr, $body:block) => {{
+        let place = concat!(file!(), ":", line!(), ":", column!());
+        if $crate::testing::is_child(place) {
+            let run = || $body;
+            run();
+            std::process::exit(0);
+        }
+        $crate::testing::start_as_child($crate::testing::test_name!(), place, $stdin.into())
+    }};
+}
+pub(crate) use start_child;
 
 /// Turns the type name of a function inside a test, `crate::module::test::{{closure}}::here`, into `module::test`.
 pub(crate) fn libtest_name(here: &'static str) -> &'static str {
@@ -228,4 +246,40 @@ pub(crate) fn rerun(test: &str, place: &str, variables: &[(&str, &str)]) -> Ende
         in_time,
         said,
     }
+}
+
+/// A child process that runs beside its parent, and is killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Beside(Child);
+
+impl Beside {
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        self.0.wait().expect("a child can be waited for")
+    }
+
+    /// Kills it, wherever it is, and waits for its end.
+    pub(crate) fn kill(mut self) -> ExitStatus {
+        self.0.kill().expect("a child can be killed");
+        self.0.wait().expect("a child can be waited for")
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts one test of this binary again, as the child of the block at this place, with a file as its standard input.
+pub(crate) fn start_as_child(test: &str, place: &str, stdin: OwnedFd) -> Beside {
+    let child = Command::new(std::env::current_exe().expect("the path of this test binary"))
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(CHILD, place)
+        .stdin(stdin)
+        .stdout(Stdio::null())
+        .spawn();
+    Beside(child.expect("a child process can be started"))
 }

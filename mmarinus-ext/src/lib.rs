@@ -4,10 +4,12 @@
 //!
 //! - [`memfd`]: files in memory whose type says how they are sealed.
 //! - [`snapshot`]: any file or reader as a sealed file in memory, so an honest `&[u8]` of it.
+//! - [`ipc`]: such files sent to another process over a Unix socket, and received by one that trusts nothing.
 #![forbid(unsafe_code)]
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 compile_error!("mmarinus-ext maps memory on Linux and Android only");
 
+pub mod ipc;
 pub mod memfd;
 pub mod snapshot;

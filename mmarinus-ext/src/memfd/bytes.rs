@@ -24,8 +24,26 @@ impl<S: State> Memfd<S> {
     }
 }
 
-impl<S: Writable> Memfd<S> {
+impl<S: State> Memfd<S> {
     /// Copies bytes to `offset` and what follows: `pwrite`. The position stays where it is. An [`Open`](super::Open) file grows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use mmarinus_ext::memfd::Memfd;
+    /// let memfd = Memfd::create("note", 0)?;
+    /// memfd.write_at(0, b"hello")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// What is sealed is not written; that does not compile:
+    ///
+    /// ```compile_fail,E0277
+    /// # use mmarinus_ext::memfd::Memfd;
+    /// let memfd = Memfd::create("note", 0)?.seal()?;
+    /// memfd.write_at(0, b"hello")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -36,7 +54,10 @@ impl<S: Writable> Memfd<S> {
     /// # References
     ///
     /// [pwrite(2)](https://man7.org/linux/man-pages/man2/pwrite.2.html)
-    pub fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<()> {
+    pub fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<()>
+    where
+        S: Writable,
+    {
         self.as_file().write_all_at(buf, offset)
     }
 
@@ -45,7 +66,10 @@ impl<S: Writable> Memfd<S> {
     /// # Errors
     ///
     /// What the reader or [`write`](Write::write) says. What came before is in the file.
-    pub fn write_from(&mut self, mut reader: impl Read) -> io::Result<u64> {
+    pub fn write_from(&mut self, mut reader: impl Read) -> io::Result<u64>
+    where
+        S: Writable,
+    {
         io::copy(&mut reader, &mut self.as_file())
     }
 
@@ -59,7 +83,10 @@ impl<S: Writable> Memfd<S> {
     /// # References
     ///
     /// [fallocate(2)](https://man7.org/linux/man-pages/man2/fallocate.2.html)
-    pub fn punch_hole(&self, offset: u64, len: u64) -> Result<(), Error> {
+    pub fn punch_hole(&self, offset: u64, len: u64) -> Result<(), Error>
+    where
+        S: Writable,
+    {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         fallocate(self, flags, offset, len)
             .map_err(|errno| Cause::kernel(Step::Punch, errno).into())

@@ -182,6 +182,13 @@ impl From<Cause> for Error {
     }
 }
 
+/// That a map of the file was refused.
+impl From<mmarinus::Error> for Error {
+    fn from(error: mmarinus::Error) -> Self {
+        Cause::map(error).into()
+    }
+}
+
 impl<S: State> From<Error<Memfd<S>>> for Error {
     fn from(error: Error<Memfd<S>>) -> Self {
         error.without_inner()

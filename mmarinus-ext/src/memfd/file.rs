@@ -197,6 +197,9 @@ fn dup(fd: impl AsFd) -> Result<OwnedFd, Errno> {
 /// - for `Sealed`: that it has no holes. Whoever sends a file with holes has spent no memory on them, and reading them would
 ///   spend ours; so that is an error. (What only looks like memory, since it lies past the end, is spent again, once.)
 ///
+/// The pages of a `Sealed` file are read once, which takes the longer the longer the file is: who wants to bound that asks for
+/// the length (`fstat`) first.
+///
 /// More seals do no harm: a fully sealed file is also one of a fixed size, where writing is an error.
 ///
 /// The position of the descriptor, which the sender shares, is neither used nor moved. The check itself cannot be stalled by

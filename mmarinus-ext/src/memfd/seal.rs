@@ -36,7 +36,7 @@ impl Memfd<Open> {
     }
 }
 
-impl<S: Unsealed> Memfd<S> {
+impl<S: State> Memfd<S> {
     /// Fixes size and bytes for ever: `F_SEAL_WRITE`, `F_SEAL_SHRINK`, `F_SEAL_GROW`, and `F_SEAL_SEAL`. A map of the file is
     /// then a slice.
     ///
@@ -78,7 +78,10 @@ impl<S: Unsealed> Memfd<S> {
     /// # References
     ///
     /// [F_ADD_SEALS(2const)](https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html)
-    pub fn seal(self) -> Result<Memfd<Sealed>, Error<Self>> {
+    pub fn seal(self) -> Result<Memfd<Sealed>, Error<Self>>
+    where
+        S: Unsealed,
+    {
         let seals = [
             FileSeal::SealWrite,
             FileSeal::SealShrink,

@@ -1,7 +1,7 @@
 //! Any file or reader as a sealed file in memory: an honest `&[u8]` of it, which can be mapped again and again.
 //!
 //! A map of a file is no snapshot: others can write and truncate the file as long as it is mapped. A copy in a sealed memfd
-//! cannot change any more, for nobody, so its maps have slices, and other processes can be given it.
+//! cannot change any more, for nobody, so its maps have slices, and [`ipc`](crate::ipc) can send it to another process.
 //!
 //! The copy is made by the kernel where it can: `copy_file_range`, `sendfile` or `splice`, and by `read` where it cannot. What
 //! is sealed already is not copied at all. The snapshot holds what was read, and is exactly as long: if the file grows, shrinks
@@ -47,6 +47,8 @@ pub fn load(path: impl AsRef<Path>) -> Result<Memfd<Sealed>> {
 }
 
 /// Makes a snapshot of an open file: from its first byte on, whatever its position, which stays where it is.
+///
+/// What is sealed already comes back as a second descriptor, whose position for [`Read`] is that of the first.
 ///
 /// What has no first byte, such as a pipe, a socket or a terminal, is read from here on to its end.
 ///

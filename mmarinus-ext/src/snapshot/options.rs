@@ -1,7 +1,7 @@
 //! How a snapshot is made: how long it may get, and its name.
 
 use std::fs::File;
-use std::io::{Error, ErrorKind, Read, Result};
+use std::io::{Error, ErrorKind, Read, Result, Seek};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -115,8 +115,9 @@ impl<'name> Options<'name> {
     }
 
     /// Seals what was copied, if it is all.
-    fn finish(self, memfd: Memfd, copied: u64) -> Result<Memfd<Sealed>> {
+    fn finish(self, mut memfd: Memfd, copied: u64) -> Result<Memfd<Sealed>> {
         self.check(copied)?;
+        memfd.rewind()?;
         Ok(memfd.seal()?)
     }
 

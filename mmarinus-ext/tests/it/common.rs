@@ -1,8 +1,10 @@
 //! What the subjects share: patterns, files in memory as others make them, and what is open.
 
 use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
+use mmarinus_ext::memfd::{Memfd, Sealed};
 use mmarinus_sys::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 /// The page size in bytes.
@@ -53,4 +55,15 @@ pub(crate) fn mappings() -> usize {
 pub(crate) fn never_overcommits() -> bool {
     let mode = std::fs::read_to_string("/proc/sys/vm/overcommit_memory");
     mode.is_ok_and(|mode| mode.trim() == "2")
+}
+
+/// The socket with which a child was started, as its standard input.
+pub(crate) fn inherited() -> OwnedFd {
+    let socket = std::io::stdin().as_fd().try_clone_to_owned();
+    socket.expect("a child has a standard input")
+}
+
+/// A sealed memfd with some bytes.
+pub(crate) fn sealed(bytes: &[u8]) -> Memfd<Sealed> {
+    mmarinus_ext::snapshot::read(bytes).expect("a snapshot")
 }

@@ -5,7 +5,11 @@ mod testing;
 
 mod common;
 
+mod hostile;
+mod ipc;
 mod memfd;
+mod peers;
+mod pool;
 mod seals;
 mod snapshot;
 mod verify;

@@ -114,7 +114,12 @@ fn pipes_sockets_and_readers_are_read_to_their_end() {
         });
         assert_eq!(bytes_of(&snapshot::of(&near).unwrap()), bytes);
     });
-    assert_eq!(bytes_of(&snapshot::read(&bytes[..]).unwrap()), bytes);
+    let mut snapshot = snapshot::read(&bytes[..]).unwrap();
+    assert_eq!(bytes_of(&snapshot), bytes);
+    // It can be read from its beginning.
+    let mut head = [0; 10];
+    snapshot.read_exact(&mut head).unwrap();
+    assert_eq!(head, bytes[..10]);
     assert_eq!(
         bytes_of(&snapshot::of(&File::open("/dev/null").unwrap()).unwrap()),
         []
