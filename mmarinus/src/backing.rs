@@ -174,6 +174,23 @@ pub trait Nameable<K: Kind>: Backing<K> {}
 )]
 pub trait Syncable<K: Kind>: Backing<K> {}
 
+/// The same pages may be mapped twice: shared maps without slices, and files that nobody writes any more.
+#[diagnostic::on_unimplemented(
+    message = "a `{K}` map of `{Self}` is not mapped twice",
+    label = "has no second address",
+    note = "private pages belong to one map, and two maps of one object that have slices could write under each other",
+    note = "shared maps without slices have twins, and shared maps of sealed memory files"
+)]
+pub trait Duplicable<K: Kind>: Backing<K> {}
+
+/// What was written to a private map is kept beside the object behind it, and can be dropped: the object shows again.
+#[diagnostic::on_unimplemented(
+    message = "a `{K}` map of `{Self}` does not go back to what stands behind it",
+    label = "keeps nothing beside its object",
+    note = "only private maps of files do; memory of no file is given back to zeros by `discard`"
+)]
+pub trait Revertible<K: Kind>: Backing<K> {}
+
 impl<K: Kind> Backing<K> for Anonymous {}
 impl<K: Kind> Backing<K> for File {}
 impl<K: Kind> Backing<K> for Device {}
@@ -293,6 +310,20 @@ impl<K: Kind> Nameable<K> for Anonymous {}
 impl<K: Kind> Nameable<K> for Exposed {}
 #[diagnostic::do_not_recommend]
 impl Nameable<Private> for Droppable {}
+
+#[diagnostic::do_not_recommend]
+impl<B: Unsliced<Shared>> Duplicable<Shared> for B {}
+#[diagnostic::do_not_recommend]
+impl Duplicable<Shared> for Sealed {}
+
+#[diagnostic::do_not_recommend]
+impl Revertible<Private> for File {}
+#[diagnostic::do_not_recommend]
+impl Revertible<Private> for Sealed {}
+#[diagnostic::do_not_recommend]
+impl Revertible<Private> for SizeSealed {}
+#[diagnostic::do_not_recommend]
+impl Revertible<Private> for Stable {}
 
 #[diagnostic::do_not_recommend]
 impl Syncable<Shared> for File {}

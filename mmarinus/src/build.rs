@@ -281,7 +281,7 @@ fn first_page<K: Kind, B, A>(
 
 /// What is left to do once the kernel has answered.
 #[inline(always)]
-fn finish(
+pub(crate) fn finish(
     prepared: &Prepared<'_>,
     mapped: Result<Region, Errno>,
     figures: [usize; 2],

@@ -17,6 +17,8 @@ use crate::perms::{self, ASKABLE};
 use crate::region::{Behind, Reach};
 use crate::source::{Looked, Source, look_at_device, look_at_file};
 
+pub use crate::remap_in_place::InPlace;
+
 /// A map that is being asked for. Nothing is mapped before [`with`](Self::with).
 ///
 /// Made by [`Map::bytes`], [`Map::whole`] and [`Map::remap`]. A source must be named: `.anonymously()`, `.from(&file, offset)`,

@@ -1,17 +1,18 @@
 //! Mapping the pages of a shared map a second time.
 #![expect(unsafe_code, reason = "says what the pages of the second map are")]
 
-use crate::backing::Unsliced;
+use crate::backing::{Backing, Duplicable};
 use crate::error::{Cause, Error, Operation, Reason};
-use crate::kind::Shared;
+use crate::kind::Kind;
 use crate::map::Map;
 use crate::perms::Permissions;
 
-impl<P: Permissions, B: Unsliced<Shared>> Map<P, Shared, B> {
+impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Maps the same pages once more, elsewhere, with the same permissions: `mremap` with an old size of 0.
     ///
     /// What is written to one is seen in the other. The second map has the atomics' width of this one, if one is fixed. Only
-    /// maps without slices can be duplicated, and only shared ones have something to share.
+    /// shared maps have something to share; those with slices have twins only if nobody writes them, as
+    /// [`Sealed`](crate::backing::Sealed) ones.
     ///
     /// # Examples
     ///
@@ -36,7 +37,10 @@ impl<P: Permissions, B: Unsliced<Shared>> Map<P, Shared, B> {
     /// # References
     ///
     /// [mremap(2)](https://man7.org/linux/man-pages/man2/mremap.2.html)
-    pub fn duplicate(&self) -> Result<Self, Error> {
+    pub fn duplicate(&self) -> Result<Self, Error>
+    where
+        B: Duplicable<K>,
+    {
         let (address, len) = self.pages();
         if self.region().is_huge() && len != 0 {
             return Err(
@@ -47,7 +51,8 @@ impl<P: Permissions, B: Unsliced<Shared>> Map<P, Shared, B> {
             .region()
             .duplicate()
             .map_err(|errno| Cause::kernel(Operation::Duplicate, errno, [len, address]))?;
-        // SAFETY: these are the same pages of the same object, with the same permissions; no slice of them exists (`Unsliced`).
+        // SAFETY: these are the same pages of the same object, with the same permissions. Either no slice of them exists, or the
+        // object is sealed, so that no map writes it (`Duplicable`): the kernel makes no shared map of it writable.
         Ok(unsafe { Self::from_region(self.perms(), region) })
     }
 }

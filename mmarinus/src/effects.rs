@@ -5,7 +5,7 @@ use core::ops::{Range, RangeBounds};
 
 use mmarinus_sys::{Advice, ProtFlags};
 
-use crate::backing::{Anonymous, Backing, Discardable, Exposed, File, Unsliced};
+use crate::backing::{Anonymous, Backing, Discardable, Exposed, File, Revertible, Unsliced};
 use crate::error::{Cause, Error, Operation, Reason};
 use crate::extent::Extent;
 use crate::kind::{Kind, Private, Shared};
@@ -72,23 +72,65 @@ impl<P: Permissions, K: Kind, B: Backing<K>> View<'_, P, K, B> {
     }
 }
 
-impl<P: Permissions> Map<P, Private, File> {
-    /// Drops what was written to the pages of a range: they show the file again. `madvise` with `MADV_DONTNEED`.
+impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
+    /// Drops what was written to the pages of a range of a private map: they show the file again. `madvise` with
+    /// `MADV_DONTNEED`.
     ///
     /// The range starts and ends where pages do, or where the map does.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use mmarinus::{Map, perms};
+    /// use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    ///
+    /// let mut file = std::fs::File::from(memfd_create("template", MemfdFlags::ALLOW_SEALING)?);
+    /// file.write_all(b"hello")?;
+    /// fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW)?;
+    /// let mut map = Map::bytes(5).anywhere().from_sealed(&file, 0).with(perms::ReadWrite)?;
+    /// map[0] = b'j';
+    /// map.revert(..)?;
+    /// assert_eq!(&map[..], b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
+    ///
+    /// Part of the range may show the file then.
     ///
     /// `EINVAL`: the range does not lie in the map, or not on whole pages; or, before Linux 5.18, the pages are locked.
     ///
     /// # References
     ///
     /// [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html)
-    pub fn revert(&mut self, range: impl RangeBounds<usize>) -> Result<(), Error> {
+    pub fn revert(&mut self, range: impl RangeBounds<usize>) -> Result<(), Error>
+    where
+        B: Revertible<K>,
+    {
         let extent = self.region().extent();
         let range = whole_pages(extent, range, Ends::OfMap)?;
-        // SAFETY: the map is borrowed mutably, and has no slices.
+        // SAFETY: the map is private (`Revertible`) and borrowed mutably; what its object shows is what it showed when the map was
+        // new.
         unsafe { drop_pages(extent, range) }
+    }
+}
+
+impl<P: Permissions, K: Kind, B: Backing<K>> View<'_, P, K, B> {
+    /// Drops what was written to the pages of a range, as [`Map::revert`], beside others that use the map.
+    ///
+    /// The range starts and ends where pages do.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Map::revert`].
+    pub fn revert(&self, range: impl RangeBounds<usize>) -> Result<(), Error>
+    where
+        B: Revertible<K> + Unsliced<K>,
+    {
+        let range = whole_pages(self.extent(), range, Ends::OfPages)?;
+        // SAFETY: the pages lie in a private map (`Revertible`) that lives and has no slices (`Unsliced`).
+        unsafe { drop_pages(self.extent(), range) }
     }
 }
 

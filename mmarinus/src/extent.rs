@@ -77,14 +77,6 @@ impl Extent {
 
     /// The size in bytes of the atomics in use, or 0.
     #[inline]
-    #[cfg_attr(
-        all(
-            any(target_arch = "x86_64", target_arch = "aarch64"),
-            target_pointer_width = "64",
-            not(miri)
-        ),
-        expect(dead_code, reason = "assembly has no width")
-    )]
     pub(crate) fn width(self) -> u8 {
         self.width
     }

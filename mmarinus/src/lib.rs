@@ -32,13 +32,16 @@ mod map;
 mod memfd;
 mod name;
 pub mod perms;
+mod preallocate;
 mod proc;
 mod promise;
 mod range;
 mod raw_parts;
 mod region;
+mod remap_in_place;
 mod reprotect;
 mod resize;
+mod shared_block;
 mod slices;
 mod source;
 mod split;
@@ -61,6 +64,9 @@ pub use map::Map;
 pub use mmarinus_sys::{Errno, HugePage, ProtFlags};
 #[cfg(feature = "std")]
 pub use proc::{Maps, Vma, maps};
+#[doc(hidden)]
+pub use shared_block::__shared_layout;
+pub use shared_block::{SharedBlock, SharedLayout};
 pub use source::Source;
 pub use stats::Stats;
 pub use view::View;

@@ -46,7 +46,8 @@ impl<P, K: Kind> Map<P, K, File> {
     ///   could make writable, or a map of what lies before them, which it could make longer), by `write`, or by any other way, in
     ///   this process or another;
     /// - nobody truncates the file or punches holes into it: it reaches the end of the map;
-    /// - the blocks of the file are allocated (reading or writing a hole of a full file system is SIGBUS);
+    /// - the blocks of the file are allocated (reading or writing a hole of a full file system is SIGBUS): by
+    ///   [`preallocate`](Map::preallocate), say;
     /// - if the map is shared and may become writable: writing needs no new block (as it does on file systems that copy on write,
     ///   and for files that share blocks);
     /// - the storage does not fail.
@@ -63,7 +64,7 @@ impl<P, K: Kind> Map<P, K, File> {
     /// As long as any map of these pages lives:
     ///
     /// - the file reaches the end of the map, and nobody truncates it or punches holes into it;
-    /// - its blocks stay allocated, writing needs no new block (as it does on file systems that copy on write, and for files
+    /// - its blocks stay allocated ([`preallocate`](Map::preallocate) does it), writing needs no new block (as it does on file systems that copy on write, and for files
     ///   that share blocks), and its storage does not fail;
     /// - nothing that safe code may write there can break Rust's rules in this process.
     #[inline]

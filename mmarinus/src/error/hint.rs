@@ -170,11 +170,23 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         Reason::OtherWidth => {
             "atomics of different sizes must not race, so a map has one size of them from the first use on; use that one"
         }
+        Reason::MisalignedBlock => {
+            "a struct lies at a multiple of its alignment; map it from an offset that is one, or start the map at a page"
+        }
+        Reason::ShortOfBlock => "all of the struct must lie in the map; map more bytes",
+        Reason::WidthFixed => {
+            "atomics of one size were made of this map, and a twin of it may still use them; make the struct of a map that has \
+             lent none"
+        }
         Reason::OtherPages => "what replaces pages must have the same length and page size as they",
         Reason::RangeLost => {
             "the kernel may have unmapped the range before it failed, and another thread may own it by now, so the old map \
              is gone; the usual cause is vm.max_map_count (raise it, or hold fewer maps), or a driver whose pages do not \
              move"
+        }
+        Reason::PlaceLost => {
+            "the driver or the kernel refused, and may have unmapped the range before, so the old map is gone (`remap` keeps it, \
+             where pages can be moved); check that the device maps this length and offset with these permissions"
         }
         Reason::PermissionsLost => {
             "some pages were changed before the failure and could not be changed back, so the map was unmapped; the usual \
@@ -299,6 +311,15 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
              maps"
         }
         (O::Populate, Errno::NOMEM) => "memory ran out; ask for fewer bytes",
+        (O::Preallocate, Errno::FAULT) => {
+            "there is no room for some page: the storage is full or failed, a quota is used up, or the file ends before the \
+             range does; make room, or extend the file (`set_len`) first"
+        }
+        (O::Preallocate, Errno::INVAL) => {
+            "making room through a map (MADV_POPULATE_WRITE) needs Linux 5.14 and pages of a file, not of a device; use \
+             fallocate on the file instead"
+        }
+        (O::Preallocate, Errno::NOMEM) => "memory ran out; preallocate fewer bytes at a time",
         (O::Resize, Errno::AGAIN) => {
             "the map is locked, and would pass RLIMIT_MEMLOCK; raise the limit (ulimit -l), or unlock it"
         }

@@ -12,6 +12,7 @@ pub(crate) enum Operation {
     Mmap,
     /// `mmap` in huge pages: the figures are the length in bytes and the log2 of the size of a page.
     MmapHuge,
+    MmapInPlace,
     Munmap,
     Mprotect,
     Mremap,
@@ -32,6 +33,7 @@ pub(crate) enum Operation {
     Grow,
     PopulateHuge,
     Name,
+    Preallocate,
     #[cfg_attr(
         not(feature = "std"),
         expect(dead_code, reason = "only `Map::load` opens files")
@@ -43,6 +45,7 @@ pub(crate) enum Operation {
     Split,
     View,
     Atomics,
+    IntoShared,
     Read,
     Write,
 }
@@ -51,7 +54,7 @@ impl Operation {
     /// The name of the system call or of the operation.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Look | Self::Mmap | Self::MmapHuge => "mmap",
+            Self::Look | Self::Mmap | Self::MmapHuge | Self::MmapInPlace => "mmap",
             Self::Munmap => "munmap",
             Self::Mprotect => "mprotect",
             Self::Mremap | Self::Resize | Self::Move | Self::Take | Self::Duplicate => "mremap",
@@ -65,7 +68,7 @@ impl Operation {
             Self::Stats => "stats",
             Self::Fallocate => "fallocate",
             Self::Grow => "grow_file",
-            Self::Populate | Self::PopulateHuge => "madvise",
+            Self::Populate | Self::PopulateHuge | Self::Preallocate => "madvise",
             Self::Name => "prctl",
             Self::Open => "open",
             Self::Fstat => "fstat",
@@ -74,6 +77,7 @@ impl Operation {
             Self::Split => "split",
             Self::View => "view",
             Self::Atomics => "atomics",
+            Self::IntoShared => "into_shared",
             Self::Read => "process_vm_readv",
             Self::Write => "process_vm_writev",
         }
@@ -110,6 +114,7 @@ impl Operation {
             Self::PopulateHuge => {
                 write!(f, "bringing in {a} bytes of huge pages at {b:#x} (madvise)")
             }
+            Self::MmapInPlace => write!(f, "mmap of a device over {a} bytes at {b:#x} (MAP_FIXED)"),
             Self::Populate => write!(f, "populating {a} bytes at {b:#x} (madvise)"),
             Self::Maps => f.write_str("listing the maps of this process (/proc/thread-self/maps)"),
             Self::Stats => {
@@ -121,6 +126,7 @@ impl Operation {
             Self::Fallocate => write!(f, "fallocate of {a} bytes from offset {b}"),
             Self::Grow => write!(f, "growing the map at {b:#x} to {a} bytes with its file"),
             Self::Name => write!(f, "naming {a} bytes at {b:#x} (prctl)"),
+            Self::Preallocate => write!(f, "preallocating {a} bytes at {b:#x} (madvise)"),
             Self::Resize => write!(f, "resizing the map at {b:#x} to {a} bytes (mremap)"),
             Self::Move => write!(f, "moving {a} bytes to {b:#x} (mremap)"),
             Self::Take => write!(f, "taking {a} bytes from {b:#x} (mremap)"),
@@ -134,6 +140,24 @@ impl Operation {
                 _ => write!(
                     f,
                     "taking a map whose atomics have {b} bytes for atomics of {a}"
+                ),
+            },
+            Self::IntoShared => match reason {
+                Reason::MisalignedBlock => {
+                    write!(
+                        f,
+                        "taking {b:#x} for a struct (into_shared) that is aligned to {a} bytes"
+                    )
+                }
+                Reason::ShortOfBlock => {
+                    write!(
+                        f,
+                        "taking a map of {b} bytes for a struct of {a} (into_shared)"
+                    )
+                }
+                _ => write!(
+                    f,
+                    "taking a map whose atomics have {b} bytes for a struct of {a} (into_shared)"
                 ),
             },
             Self::Read => write!(f, "reading from a map at byte {a}, after {b} bytes,"),
@@ -300,10 +324,18 @@ pub(crate) enum Reason {
     Ragged,
     /// Atomics of another size are in use.
     OtherWidth,
+    /// The first byte is not aligned for a struct.
+    MisalignedBlock,
+    /// The map is shorter than a struct.
+    ShortOfBlock,
+    /// Atomics of one size are in use.
+    WidthFixed,
     /// The new pages have another length or page size than those to be replaced.
     OtherPages,
     /// What was to be replaced may be gone.
     RangeLost,
+    /// What was to be replaced in place is gone.
+    PlaceLost,
     /// Permissions changed half way and could not be restored.
     PermissionsLost,
     /// Droppable memory that is to be kept.

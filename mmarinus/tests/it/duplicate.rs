@@ -118,3 +118,31 @@ fn without_room_there_is_no_twin() {
     });
     assert!(status.success());
 }
+
+#[test]
+fn sealed_files_have_twins_that_are_slices() {
+    use rustix::fs::{SealFlags, fcntl_add_seals};
+    if crate::common::older_than(6, 7) {
+        crate::testing::skip!("a shared map of a file with the seal WRITE needs Linux 6.7");
+    }
+    let file = crate::common::memory_file(3 * page());
+    let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW;
+    fcntl_add_seals(&file, seals).unwrap();
+    let map = Map::bytes(2 * page())
+        .from_sealed(&file, 5)
+        .with_kind(Shared)
+        .with(perms::Read)
+        .unwrap();
+    let slice = &map[..];
+    let twin = map.duplicate().unwrap();
+    assert_eq!((&twin[..], twin.addr() % page()), (slice, 5));
+    assert_eq!(twin[..], patterned(5, 2 * page()));
+    assert_eq!(Vma::of(&twin).perms, "r--s");
+    drop(map);
+    // Neither is ever written.
+    let error = twin.reprotect(perms::ReadWrite).unwrap_err();
+    assert_eq!(error.errno(), Errno::ACCESS);
+    let twin = error.into_map().unwrap().reprotect(perms::None).unwrap();
+    let twin = twin.duplicate().unwrap().reprotect(perms::Read).unwrap();
+    assert_eq!(twin[..], patterned(5, 2 * page()));
+}

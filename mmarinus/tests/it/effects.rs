@@ -233,3 +233,71 @@ fn a_map_that_is_not_freed_comes_back_with_its_bytes() {
     let map = error.into_map().unwrap();
     assert!(map.iter().all(|&byte| byte == 7));
 }
+
+/// A memory file with the pattern in it and these seals.
+fn sealed(len: usize, seals: rustix::fs::SealFlags) -> std::fs::File {
+    let file = memory_file(len);
+    rustix::fs::fcntl_add_seals(&file, seals).expect("seals");
+    file
+}
+
+#[test]
+fn revert_shows_a_sealed_file_again() {
+    use rustix::fs::SealFlags;
+    let file = sealed(
+        3 * page(),
+        SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW,
+    );
+    let mut map = Map::bytes(3 * page() - 5)
+        .from_sealed(&file, 5)
+        .with(perms::ReadWrite)
+        .unwrap();
+    map.fill(0xff);
+    map.revert(page() - 5..2 * page() - 5).unwrap();
+    assert!(map[..page() - 5].iter().all(|&byte| byte == 0xff));
+    assert_eq!(map[page() - 5..2 * page() - 5], patterned(page(), page()));
+    assert!(map[2 * page() - 5..].iter().all(|&byte| byte == 0xff));
+    for range in [0..1, 0..page(), 1..2 * page() - 5] {
+        let error = map.revert(range.clone()).unwrap_err();
+        assert_eq!(error.errno(), Errno::INVAL, "{range:?}");
+    }
+    map.revert(..).unwrap();
+    assert_eq!(map[..], patterned(5, 3 * page() - 5));
+    map[0] = 1;
+    map.revert(..page() - 5).unwrap();
+    assert_eq!(map[0], 5);
+}
+
+#[test]
+fn revert_of_what_others_write_shows_what_they_wrote() {
+    let file = sealed(2 * page(), rustix::fs::SealFlags::SHRINK);
+    if mmarinus_sys::Support::overcommit() == Ok(mmarinus_sys::Overcommit::NEVER) {
+        crate::testing::skip!("memory may not be overcommitted");
+    }
+    let mut map = Map::bytes(2 * page())
+        .from_size_sealed(&file, 0)
+        .with(perms::ReadWrite)
+        .unwrap();
+    let words = map.atomics::<AtomicU32>(..).unwrap();
+    words[0].store(7, Ordering::Relaxed);
+    words[page() / 4].store(7, Ordering::Relaxed);
+    file.write_all_at(&9_u32.to_ne_bytes(), 0).unwrap();
+    assert_eq!(words[0].load(Ordering::Relaxed), 7);
+    // Beside atomics, by a view; and of the map alone.
+    let view = map.view(..).unwrap();
+    view.revert(..page()).unwrap();
+    assert_eq!(words[0].load(Ordering::Relaxed), 9);
+    assert_eq!(words[page() / 4].load(Ordering::Relaxed), 7);
+    assert_eq!(view.revert(1..page()).unwrap_err().errno(), Errno::INVAL);
+    map.revert(page()..).unwrap();
+    assert_eq!(bytes_of(&map)[page()..], patterned(page(), page()));
+}
+
+#[test]
+fn revert_of_a_stable_file_shows_its_bytes() {
+    let mut map = stable(2 * page(), Private, perms::ReadWrite);
+    map.fill(1);
+    map.revert(page()..).unwrap();
+    assert_eq!(map[0], 1);
+    assert_eq!(map[page()..], patterned(page(), page()));
+}

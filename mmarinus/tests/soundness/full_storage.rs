@@ -9,7 +9,7 @@ use mmarinus::{Errno, Map, Private, Shared, backing, perms};
 
 use crate::common::{is_root, page};
 use crate::raw::mount_memory;
-use crate::testing::{skip, sound};
+use crate::testing::{needs, skip, sound};
 
 #[test]
 fn holes_without_room_are_errors() {
@@ -57,6 +57,39 @@ fn holes_without_room_are_errors() {
         assert!(error.to_string().contains("full"), "{error}");
         let error = request().populate().with(perms::Read).unwrap_err();
         assert_eq!(error.errno(), Errno::FAULT, "{error}");
+    });
+}
+
+#[test]
+fn what_was_preallocated_is_written_on_full_storage() {
+    needs!(root, populate);
+    sound!({
+        // In a namespace of this thread, so nobody else sees it.
+        if let Err(why) = mount_memory(&std::env::temp_dir(), 16 * page()) {
+            skip!("no file system can be mounted here: {why}");
+        }
+        let sparse = tempfile::tempfile().unwrap();
+        sparse.set_len(8 * page() as u64).unwrap();
+        let mut map = Map::bytes(8 * page())
+            .from(&sparse, 0)
+            .with_kind(Shared)
+            .with(perms::ReadWrite)
+            .unwrap();
+        map.preallocate(..4 * page()).unwrap();
+        let filling = tempfile::tempfile().unwrap();
+        fill(&filling);
+        map.write_at(0, &vec![7; 4 * page()]).unwrap();
+        let fault = map.write_at(4 * page(), b"x").unwrap_err();
+        assert_eq!(fault.errno(), Errno::FAULT);
+        let error = map.preallocate(3 * page()..).unwrap_err();
+        assert_eq!(
+            (error.errno(), error.operation()),
+            (Errno::FAULT, "madvise")
+        );
+        assert!(error.to_string().contains("the storage is full"), "{error}");
+        drop(filling);
+        map.preallocate(..).unwrap();
+        map.write_at(4 * page(), &vec![8; 4 * page()]).unwrap();
     });
 }
 
