@@ -110,8 +110,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     {
         let extent = self.region().extent();
         let range = whole_pages(extent, range, Ends::OfMap)?;
-        // SAFETY: the map is private (`Revertible`) and borrowed mutably; what its object shows is what it showed when the map was
-        // new.
+        // SAFETY: the map is private (`Revertible`) and borrowed mutably; its object is all that the other traits say of it.
         unsafe { drop_pages(extent, range) }
     }
 }

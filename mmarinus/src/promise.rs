@@ -64,8 +64,8 @@ impl<P, K: Kind> Map<P, K, File> {
     /// As long as any map of these pages lives:
     ///
     /// - the file reaches the end of the map, and nobody truncates it or punches holes into it;
-    /// - its blocks stay allocated ([`preallocate`](Map::preallocate) does it), writing needs no new block (as it does on file systems that copy on write, and for files
-    ///   that share blocks), and its storage does not fail;
+    /// - its blocks stay allocated ([`preallocate`](Map::preallocate) allocates them), writing needs no new block (as it does on
+    ///   file systems that copy on write, and for files that share blocks), and its storage does not fail;
     /// - nothing that safe code may write there can break Rust's rules in this process.
     #[inline]
     pub unsafe fn assume_present(self) -> Map<P, K, Present> {

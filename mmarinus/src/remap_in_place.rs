@@ -23,12 +23,12 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Asks for pages of a device directly over this map's, which are gone then: `mmap` with `MAP_FIXED`.
     ///
     /// For drivers that tie their pages to the address at which they are first mapped, so that they cannot be moved there as
-    /// [`remap`](Self::remap) does: enclaves of SGX, say. For everything else use `remap`: such a call is not transactional, and **a
-    /// failure of the kernel loses the map**. Then there is no map in the error, and the range is never touched again, since another
-    /// thread may own it by now.
+    /// [`remap`](Self::remap) does: enclaves of SGX, say. For everything else use `remap`: such a call is not transactional, and
+    /// **a failure of the kernel loses the map**. Then there is no map in the error, and the range is never touched again,
+    /// since another thread may own it by now.
     ///
-    /// The source is one of `.from_device(&fd, offset)`. Length and address stay. Page sizes must be the same, and the offset must
-    /// agree with the address modulo the page size; so nothing beside the map is reached.
+    /// The source is one of `.from_device(&fd, offset)`. Length and address stay. Page sizes must be the same, and the offset
+    /// must agree with the address modulo the page size; so nothing beside the map is reached.
     ///
     /// # Examples
     ///

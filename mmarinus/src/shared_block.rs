@@ -111,7 +111,7 @@ macro_rules! shared_layout {
             $crate::__shared_layout::assert_no_gap::<$name>(fields);
         };
 
-        // SAFETY: `repr(C)`, and the constant above proves that every field is a `SharedLayout` and that nothing lies between them.
+        // SAFETY: `repr(C)`, and the constant above proves that every field is a `SharedLayout` and that nothing lies between.
         unsafe impl $crate::SharedLayout for $name {}
     };
 }
@@ -131,7 +131,7 @@ pub mod __shared_layout {
     pub const fn assert_no_gap<T>(fields: usize) {
         assert!(
             size_of::<T>() == fields,
-            "there is a gap between the fields or after them: say what lies there by a field of `AtomicU8`s, or order them by size"
+            "there is a gap between the fields or after them: say what lies there by a field of `AtomicU8`s"
         );
     }
 }

@@ -153,3 +153,19 @@ fn what_the_kernel_refuses_is_lost_and_never_unmapped_again() {
     });
     assert!(status.success());
 }
+
+#[test]
+fn huge_pages_never_go_over_small_ones() {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    let Ok(huge) = memfd_create("huge", MemfdFlags::CLOEXEC | MemfdFlags::HUGETLB) else {
+        crate::testing::skip!("the kernel has no huge pages");
+    };
+    let (map, mut after) = anonymous(2 * page()).split(page()).unwrap();
+    after.fill(3);
+    let request = map.remap_in_place().from_device(&huge, 0);
+    let error = request.with(perms::Read).unwrap_err();
+    assert_eq!(error.errno(), Errno::INVAL, "{error}");
+    assert!(error.to_string().contains("page size"), "{error}");
+    assert!(error.into_map().unwrap().iter().all(|&byte| byte == 0));
+    assert!(after.iter().all(|&byte| byte == 3));
+}
