@@ -91,7 +91,7 @@ impl<K: Kind, P0: Permissions, K0: Kind, B0: Backing<K0>>
             ..
         } = prepared;
         let region = match layout {
-            None => Region::empty(page_shift).asked_with(flags, prepared.fork.is_some()),
+            None => Region::empty(page_shift).asked_with(flags, prepared.is_special()),
             Some(layout) => {
                 // Never dropped: the pages are the new region's, or anybody's.
                 let (address, len) = ManuallyDrop::new(old).pages();
@@ -127,6 +127,9 @@ impl<K: Kind, P0: Permissions, K0: Kind, B0: Backing<K0>>
         }
         if !address.is_multiple_of(prepared.align) {
             return Err(self.refused(Reason::Unaligned));
+        }
+        if !prepared.reach.holds(old.pages()) {
+            return Err(self.refused(Reason::OutOfReach));
         }
         Ok(Some(layout))
     }
