@@ -4,6 +4,7 @@
 //! | --- | --- | --- | --- |
 //! | [`Anonymous`] | `.anonymously()` | slices | atomics |
 //! | [`Sealed`] | `.from_sealed(&memfd, offset)` | slices | slices, read only |
+//! | [`Secret`] | `.secret()` | – | slices |
 //! | [`SizeSealed`] | `.from_size_sealed(&memfd, offset)` | atomics | atomics |
 //! | [`Stable`] | `unsafe { map.assume_stable() }` | slices | slices |
 //! | [`Present`] | `unsafe { map.assume_present() }` | atomics | atomics |
@@ -56,6 +57,10 @@ pub struct Exposed;
 /// Memory of no file that the kernel may turn to zeros at any moment, page by page: `MAP_DROPPABLE`. `Private` only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Droppable;
+
+/// Memory that the kernel itself does not see, of a memory file of `memfd_secret` that nobody has but the map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Secret;
 
 /// What stands behind the pages of a map of kind `K`.
 ///
@@ -196,6 +201,7 @@ impl<K: Kind> Backing<K> for File {}
 impl<K: Kind> Backing<K> for Device {}
 impl<K: Kind> Backing<K> for Sealed {}
 impl<K: Kind> Backing<K> for SizeSealed {}
+impl Backing<Shared> for Secret {}
 impl<K: Kind> Backing<K> for Stable {}
 impl<K: Kind> Backing<K> for Present {}
 impl<K: Kind> Backing<K> for Exposed {}
@@ -214,6 +220,9 @@ unsafe impl<K: Kind> NoFault<K> for Sealed {}
 // memory may be overcommitted.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoFault<K> for SizeSealed {}
+// SAFETY: the file is as long as the map, and nobody can make it shorter, since its only descriptor was closed.
+#[diagnostic::do_not_recommend]
+unsafe impl NoFault<Shared> for Secret {}
 // SAFETY: the caller of `assume_stable` promises that the file reaches the end of the map, with its blocks allocated.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoFault<K> for Stable {}
@@ -249,6 +258,10 @@ unsafe impl NoRace<Private> for Anonymous {}
 // SAFETY: `NoFault` above; nobody writes a file with the seal `WRITE`, and a private map keeps its writes to itself.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoRace<K> for Sealed {}
+// SAFETY: `NoFault` above; nobody has the file but the map, no forked child gets the map, and the kernel does not copy from or
+// to it.
+#[diagnostic::do_not_recommend]
+unsafe impl NoRace<Shared> for Secret {}
 // SAFETY: `NoFault` above; the caller of `assume_stable` promises that nobody else writes the file.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoRace<K> for Stable {}
@@ -338,6 +351,8 @@ impl<K: Kind> Written<K> for File {}
 impl<K: Kind> Written<K> for Sealed {}
 #[diagnostic::do_not_recommend]
 impl<K: Kind> Written<K> for SizeSealed {}
+#[diagnostic::do_not_recommend]
+impl Written<Shared> for Secret {}
 impl<K: Kind> Written<K> for Stable {}
 impl<K: Kind> Written<K> for Present {}
 impl<K: Kind> Written<K> for Exposed {}
@@ -348,7 +363,8 @@ mod sealed {
     use mmarinus_sys::MapFlags;
 
     use super::{
-        Anonymous, Device, Droppable, Exposed, File, Kind, Present, Private, SizeSealed, Stable,
+        Anonymous, Device, Droppable, Exposed, File, Kind, Present, Private, Secret, Shared,
+        SizeSealed, Stable,
     };
     use crate::copy::Access;
     use crate::leak::FromLeaked;
@@ -380,6 +396,11 @@ mod sealed {
     impl<K: Kind> Sealed<K> for super::Sealed {
         const ACCESS: Access = Access::Plain;
         type Leaked<P: Permissions> = P::Leaked<View<'static, P, K, Self>>;
+    }
+
+    impl Sealed<Shared> for Secret {
+        const ACCESS: Access = Access::Plain;
+        type Leaked<P: Permissions> = P::Leaked<View<'static, P, Shared, Self>>;
     }
 
     impl<K: Kind> Sealed<K> for SizeSealed {

@@ -65,6 +65,8 @@ impl<K: Kind, B> Builder<'_, K, B, New> {
     /// Maps in a free place.
     #[inline(always)]
     fn map(&self, prepared: Prepared<'_>) -> Result<Region, Cause> {
+        let secret = prepared.secret()?;
+        let prepared = prepared.behind(secret.as_ref());
         let Prepared {
             layout,
             page_shift,
@@ -114,6 +116,8 @@ impl<K: Kind, B> Builder<'_, K, B, Onto> {
         B: Backing<K>,
     {
         let prepared = self.prepare(perms.flags())?;
+        let secret = prepared.secret()?;
+        let prepared = prepared.behind(secret.as_ref());
         let Prepared {
             layout,
             page_shift,
@@ -221,6 +225,8 @@ impl<K: Kind, B, P0: Permissions, K0: Kind, B0: Backing<K0>>
     /// Maps in a free place what can be moved over the old map.
     fn map(&self, prepared: Prepared<'_>) -> Result<Region, Cause> {
         let old = self.place.old.region();
+        let secret = prepared.secret()?;
+        let prepared = prepared.behind(secret.as_ref());
         let Prepared {
             layout,
             page_shift,

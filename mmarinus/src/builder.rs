@@ -4,11 +4,11 @@ use core::fmt::Debug;
 use core::marker::PhantomData;
 
 use mmarinus_sys::{HugePage, MapFlags, ProtFlags, Support};
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::backing::{Anonymous, Device, Droppable, File, Sealed, SizeSealed};
+use crate::backing::{Anonymous, Device, Droppable, File, Sealed, Secret, SizeSealed};
 use crate::error::{Cause, Operation, Reason};
-use crate::kind::{Kind, Private};
+use crate::kind::{Kind, Private, Shared};
 use crate::layout::{Layout, is_page_shift, page_shift};
 use crate::map::Map;
 use crate::memfd::{Proof, look_at_memfd};
@@ -126,6 +126,8 @@ impl Memory<'_> {
 enum Origin<'fd> {
     /// No file.
     Anonymous(Memory<'fd>),
+    /// A secret memory file, which is made when it is mapped.
+    Secret,
     /// A descriptor that must be a file, which is still to be looked at.
     File(BorrowedFd<'fd>),
     /// A descriptor that may be anything, which is still to be looked at.
@@ -157,6 +159,8 @@ pub(crate) struct Prepared<'fd> {
     pub(crate) reach: Reach,
     /// A name that the kernel takes.
     pub(crate) name: Option<&'fd str>,
+    /// Whether it is a secret memory file, which is still to be made.
+    pub(crate) secret: bool,
 }
 
 impl Prepared<'_> {
@@ -164,6 +168,30 @@ impl Prepared<'_> {
     #[inline]
     pub(crate) fn is_special(&self) -> bool {
         self.fork.is_some() || self.reach != Reach::Anywhere
+    }
+
+    /// Makes the secret memory file, if it is to be one.
+    #[inline(always)]
+    pub(crate) fn secret(&self) -> Result<Option<OwnedFd>, Cause> {
+        match self.layout {
+            Some(layout) if self.secret => crate::secret::make(layout).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The same with the secret memory file, if there is one.
+    #[inline(always)]
+    pub(crate) fn behind<'new>(self, secret: Option<&'new OwnedFd>) -> Prepared<'new>
+    where
+        Self: 'new,
+    {
+        match secret {
+            None => self,
+            Some(fd) => Prepared {
+                behind: Some((fd.as_fd(), 0)),
+                ..self
+            },
+        }
     }
 }
 
@@ -391,6 +419,51 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
         );
         let name = Some(name);
         self.behind(Origin::Anonymous(Memory { droppable, name }), 0)
+    }
+
+    /// Secret memory (since Linux 5.14): `memfd_secret`. The kernel keeps no map of it for itself, so that neither
+    /// `process_vm_readv`, ptrace, `O_DIRECT` nor a core dump reaches it; it is not swapped, no child process has it, and no other map of it exists.
+    ///
+    /// The map is [`Shared`] with a file that nobody has. What is locked in memory counts, here too: `RLIMIT_MEMLOCK`. It is
+    /// zeroed by the kernel when it is unmapped. (A thread that forks between the two calls that make the map gives the child
+    /// an empty one of its own kind.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{Errno, Map, perms};
+    ///
+    /// match Map::bytes(32).secret().with(perms::ReadWrite) {
+    ///     Ok(mut key) => key.fill(7),
+    ///     Err(error) => assert_eq!(error.errno(), Errno::NOSYS), // An older kernel, or it is switched off.
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `with` says `ENOSYS` where the kernel lacks it or has it switched off (`secretmem.enable`), and `EAGAIN` where it would
+    /// pass `RLIMIT_MEMLOCK`. To [`populate`](Self::populate) it is refused, since the kernel brings in such pages only when they
+    /// are touched.
+    ///
+    /// # References
+    ///
+    /// [memfd_secret(2)](https://man7.org/linux/man-pages/man2/memfd_secret.2.html)
+    #[inline]
+    pub fn secret(self) -> Builder<'static, Shared, Secret, A> {
+        let Self {
+            size,
+            options,
+            place,
+            ..
+        } = self;
+        Builder {
+            size,
+            offset: 0,
+            origin: Origin::Secret,
+            options,
+            place,
+            parameters: PhantomData,
+        }
     }
 
     /// A regular file or a block device, from `offset` bytes on.
@@ -683,11 +756,15 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         if name.is_some_and(|name| Name::new(name).is_none()) {
             return Err(self.refused(Reason::BadName));
         }
+        let secret = matches!(self.origin, Origin::Secret);
         if !ASKABLE.contains(prot) {
             return Err(self.refused(Reason::BadPermissions));
         }
         if K::SHARED && anonymous && self.options.flags.contains(MapFlags::NORESERVE) {
             return Err(self.refused(Reason::UnreservedShared));
+        }
+        if secret {
+            self.check_secret()?;
         }
         if self.options.populate && !prot.intersects(ProtFlags::READ.union(ProtFlags::WRITE)) {
             return Err(self.refused(Reason::NothingToPopulate));
@@ -745,6 +822,11 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         } else {
             MapFlags::empty()
         };
+        let fork = if secret {
+            Some(Fork::Nothing)
+        } else {
+            self.options.fork
+        };
         let fill = matches!(self.origin, Origin::Memfd(_, Proof::Sealed));
         Ok(Prepared {
             layout,
@@ -766,10 +848,36 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
                 None
             },
             align: self.options.align,
-            fork: self.options.fork,
+            fork,
             reach: self.options.reach,
             name,
+            secret,
         })
+    }
+
+    /// Refuses options that secret memory does not have.
+    #[cold]
+    fn check_secret(&self) -> Result<(), Cause> {
+        let Options {
+            populate,
+            flags,
+            huge,
+            fork,
+            ..
+        } = self.options;
+        if populate {
+            return Err(self.refused(Reason::SecretUnpopulated));
+        }
+        if flags.contains(MapFlags::NORESERVE) {
+            return Err(self.refused(Reason::UnreservedShared));
+        }
+        if fork == Some(Fork::Zeros) {
+            return Err(self.refused(Reason::NotWiped));
+        }
+        match huge {
+            Some(_) => Err(self.refused(Reason::OtherHugePages)),
+            None => Ok(()),
+        }
     }
 
     /// The log2 of the size in bytes of huge pages, and the flags to ask for them; none for a file, which was looked at.
@@ -794,7 +902,7 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
     #[inline(always)]
     fn look(&self) -> Result<(Option<BorrowedFd<'fd>>, Looked), Cause> {
         match self.origin {
-            Origin::Anonymous(_) => Ok((None, Looked::nothing())),
+            Origin::Anonymous(_) | Origin::Secret => Ok((None, Looked::nothing())),
             Origin::Looked(fd, looked) => Ok((Some(fd), looked)),
             Origin::File(fd) | Origin::Device(fd) | Origin::Memfd(fd, _) if self.size == 0 => {
                 Ok((Some(fd), Looked::nothing()))

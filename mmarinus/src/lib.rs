@@ -41,6 +41,7 @@ mod region;
 mod remap_in_place;
 mod reprotect;
 mod resize;
+mod secret;
 mod shared_block;
 mod slices;
 mod source;

@@ -103,6 +103,9 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "shared anonymous memory without a reservation raises SIGBUS when memory runs out; leave out `.no_reserve()`, or \
              map it `Private`"
         }
+        Reason::SecretUnpopulated => {
+            "the kernel brings in pages of secret memory only when they are touched; leave out `.populate()`"
+        }
         Reason::UnreservedHuge => {
             "huge pages without a reservation raise SIGBUS when the pool is empty; leave out `.no_reserve()`"
         }
@@ -288,6 +291,12 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "private maps of files in huge pages that may be written need Linux 5.14; ask for perms::Read, or map `Shared`"
         }
         (O::PopulateHuge, Errno::NOMEM) => "memory ran out; ask for fewer huge pages",
+        (O::MemfdSecret, Errno::NOSYS) => {
+            "secret memory needs Linux 5.14 and CONFIG_SECRETMEM, before Linux 6.5 also the boot parameter secretmem.enable=1; \
+             or lock anonymous memory, and use Advice::DONTDUMP and `.dont_fork()`"
+        }
+        (O::MemfdSecret, Errno::NFILE | Errno::MFILE) => "too many files are open; close some",
+        (O::MemfdSecret, Errno::NOMEM) => "no memory is left; free some",
         (O::Munmap, Errno::NOMEM) => {
             "unmapping the middle of a mapping makes two of it, and there are vm.max_map_count of them; raise it, or unmap \
              other maps first"

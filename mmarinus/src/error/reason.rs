@@ -13,6 +13,7 @@ pub(crate) enum Operation {
     /// `mmap` in huge pages: the figures are the length in bytes and the log2 of the size of a page.
     MmapHuge,
     MmapInPlace,
+    MemfdSecret,
     Munmap,
     Mprotect,
     Mremap,
@@ -55,6 +56,7 @@ impl Operation {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Look | Self::Mmap | Self::MmapHuge | Self::MmapInPlace => "mmap",
+            Self::MemfdSecret => "memfd_secret",
             Self::Munmap => "munmap",
             Self::Mprotect => "mprotect",
             Self::Mremap | Self::Resize | Self::Move | Self::Take | Self::Duplicate => "mremap",
@@ -100,6 +102,7 @@ impl Operation {
             | Self::Madvise
             | Self::Mlock
             | Self::Munlock
+            | Self::MemfdSecret
             | Self::Msync => {
                 write!(f, "{} of {a} bytes", self.name())?;
                 if b == 0 {
@@ -274,6 +277,8 @@ pub(crate) enum Reason {
     NotWiped,
     /// Permissions with bits that are not read, write or execute.
     BadPermissions,
+    /// The kernel brings in pages of secret memory only when they are touched.
+    SecretUnpopulated,
     /// Huge pages without a reservation.
     UnreservedHuge,
     /// A size that is no size of huge pages.

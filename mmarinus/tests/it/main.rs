@@ -38,6 +38,7 @@ mod reprotect;
 mod resize;
 mod sealed;
 mod shared_block;
+mod secret;
 mod slices;
 mod source;
 mod split;
