@@ -422,7 +422,8 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     }
 
     /// Secret memory (since Linux 5.14): `memfd_secret`. The kernel keeps no map of it for itself, so that neither
-    /// `process_vm_readv`, ptrace, `O_DIRECT` nor a core dump reaches it; it is not swapped, no child process has it, and no other map of it exists.
+    /// `process_vm_readv`, ptrace, `O_DIRECT` nor a core dump reaches it; it is not swapped, no child process has it, and no
+    /// other map of it exists.
     ///
     /// The map is [`Shared`] with a file that nobody has. What is locked in memory counts, here too: `RLIMIT_MEMLOCK`. It is
     /// zeroed by the kernel when it is unmapped. (A thread that forks between the two calls that make the map gives the child
