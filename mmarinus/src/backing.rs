@@ -435,7 +435,7 @@ mod sealed {
     }
 
     impl<K: Kind> Sealed<K> for Device {
-        const ACCESS: Access = Access::Kernel;
+        const ACCESS: Access = Access::Device;
         type Leaked<P: Permissions> = View<'static, P, K, Self>;
     }
 }

@@ -17,6 +17,8 @@ mod raw;
 mod aliases;
 #[path = "soundness/bounds.rs"]
 mod bounds;
+#[path = "soundness/caught.rs"]
+mod caught;
 #[path = "soundness/descriptors.rs"]
 mod descriptors;
 #[path = "soundness/fork.rs"]
@@ -35,11 +37,15 @@ mod map_count;
 mod moves;
 #[path = "soundness/neighbours.rs"]
 mod neighbours;
+#[path = "soundness/passed_on.rs"]
+mod passed_on;
 #[path = "soundness/pieces.rs"]
 mod pieces;
 #[path = "soundness/replaced.rs"]
 mod replaced;
 #[path = "soundness/runner.rs"]
 mod runner;
+#[path = "soundness/signals.rs"]
+mod signals;
 #[path = "soundness/truncation.rs"]
 mod truncation;

@@ -1,7 +1,13 @@
-//! Copying bytes from and into maps: by the kernel where a page may be gone, past the compiler where others may be writing,
-//! plainly where nobody else does.
+//! Copying bytes from and into maps: by the kernel where a page may be gone, or by assembly where faults are caught; past the
+//! compiler where others may be writing; plainly where nobody else does.
 #![expect(unsafe_code, reason = "copies bytes of maps by pointer")]
 
+#[cfg(all(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_pointer_width = "64",
+    not(miri)
+))]
+pub(crate) mod assembly;
 pub(crate) mod kernel;
 
 mod racy;
@@ -14,8 +20,10 @@ use crate::extent::Extent;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(unnameable_types, reason = "a constant in the seal of `Backing`")]
 pub enum Access {
-    /// By the kernel, which turns a fault into an error.
+    /// By the kernel, which turns a fault into an error; in this process once [`fault`](crate::fault) catches faults.
     Kernel,
+    /// The same, of a device: not by instructions that are wider than devices take.
+    Device,
     /// In this process, beside others that may be writing: never by a plain load or store.
     Racy,
     /// In this process, plainly: nobody else changes the bytes.
@@ -40,8 +48,28 @@ pub(crate) struct Stop {
 pub(crate) unsafe fn read(access: Access, from: Extent, buf: &mut [u8]) -> Result<(), Stop> {
     debug_assert_eq!(from.len(), buf.len());
     match access {
+        #[cfg(all(
+            feature = "fault-handler",
+            any(target_arch = "x86_64", target_arch = "aarch64"),
+            target_pointer_width = "64",
+            not(miri)
+        ))]
+        Access::Kernel if crate::fault::is_installed() => {
+            // SAFETY: the bytes lie in a map that lives, and the handler is installed.
+            unsafe { assembly::read(from, buf) }
+        }
+        #[cfg(all(
+            feature = "fault-handler",
+            any(target_arch = "x86_64", target_arch = "aarch64"),
+            target_pointer_width = "64",
+            not(miri)
+        ))]
+        Access::Device if crate::fault::is_installed() => {
+            // SAFETY: the bytes lie in a map that lives, and the handler is installed.
+            unsafe { assembly::read_device(from, buf) }
+        }
         // SAFETY: the bytes lie in a map that lives.
-        Access::Kernel => unsafe { kernel::read(buf, from.as_ptr()) },
+        Access::Kernel | Access::Device => unsafe { kernel::read(buf, from.as_ptr()) },
         Access::Racy => {
             // SAFETY: the source does not fault, `buf` is as long and exclusively ours.
             unsafe { racy::read(from, buf) }
@@ -65,8 +93,28 @@ pub(crate) unsafe fn read(access: Access, from: Extent, buf: &mut [u8]) -> Resul
 pub(crate) unsafe fn write(access: Access, to: Extent, buf: &[u8]) -> Result<(), Stop> {
     debug_assert_eq!(to.len(), buf.len());
     match access {
+        #[cfg(all(
+            feature = "fault-handler",
+            any(target_arch = "x86_64", target_arch = "aarch64"),
+            target_pointer_width = "64",
+            not(miri)
+        ))]
+        Access::Kernel if crate::fault::is_installed() => {
+            // SAFETY: the bytes lie in a map that lives, and the handler is installed.
+            unsafe { assembly::write(to, buf) }
+        }
+        #[cfg(all(
+            feature = "fault-handler",
+            any(target_arch = "x86_64", target_arch = "aarch64"),
+            target_pointer_width = "64",
+            not(miri)
+        ))]
+        Access::Device if crate::fault::is_installed() => {
+            // SAFETY: the bytes lie in a map that lives, and the handler is installed.
+            unsafe { assembly::write_device(to, buf) }
+        }
         // SAFETY: the bytes lie in a map that lives.
-        Access::Kernel => unsafe { kernel::write(to.as_ptr(), buf) },
+        Access::Kernel | Access::Device => unsafe { kernel::write(to.as_ptr(), buf) },
         Access::Racy => {
             // SAFETY: the target does not fault, and `buf` is as long.
             unsafe { racy::write(to, buf) }

@@ -1,12 +1,6 @@
 //! Copies beside others that may be writing: by assembly where there is some for this architecture, else by atomics.
 #![expect(unsafe_code, reason = "copies bytes of maps by pointer")]
 
-#[cfg(all(target_arch = "aarch64", target_pointer_width = "64", not(miri)))]
-#[path = "aarch64.rs"]
-mod assembly;
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
-#[path = "x86_64.rs"]
-mod assembly;
 #[cfg(any(
     test,
     not(all(
@@ -33,10 +27,9 @@ pub(super) unsafe fn read(from: Extent, buf: &mut [u8]) -> Result<(), Stop> {
         target_pointer_width = "64",
         not(miri)
     ))]
-    {
-        // SAFETY: the source does not fault (the caller's contract), and `buf` is as long and exclusive.
-        unsafe { assembly::copy(buf.as_mut_ptr(), from.as_ptr(), buf.len()) };
-        Ok(())
+    // SAFETY: the bytes lie in a map that lives, and do not fault (the caller's contract).
+    unsafe {
+        super::assembly::read(from, buf)
     }
     #[cfg(not(all(
         any(target_arch = "x86_64", target_arch = "aarch64"),
@@ -61,10 +54,9 @@ pub(super) unsafe fn write(to: Extent, buf: &[u8]) -> Result<(), Stop> {
         target_pointer_width = "64",
         not(miri)
     ))]
-    {
-        // SAFETY: the target does not fault (the caller's contract), and `buf` is as long.
-        unsafe { assembly::copy(to.as_ptr(), buf.as_ptr(), buf.len()) };
-        Ok(())
+    // SAFETY: the bytes lie in a map that lives, and do not fault (the caller's contract).
+    unsafe {
+        super::assembly::write(to, buf)
     }
     #[cfg(not(all(
         any(target_arch = "x86_64", target_arch = "aarch64"),

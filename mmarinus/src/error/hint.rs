@@ -414,6 +414,9 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         (O::Fstatfs | O::Fstat, Errno::BADF) => {
             "the descriptor is closed or was opened with O_PATH"
         }
+        (O::Sigaction, Errno::PERM | Errno::ACCESS | Errno::NOSYS) => {
+            "seccomp forbids rt_sigaction; install the handler before the sandbox, or copy without it"
+        }
         (O::Read | O::Write, errno) => copy_hint(errno),
         _ => "the man page of the call tells when the kernel says so",
     }

@@ -49,6 +49,8 @@ pub(crate) enum Operation {
     IntoShared,
     Read,
     Write,
+    #[allow(dead_code, reason = "only where there is a handler to install")]
+    Sigaction,
 }
 
 impl Operation {
@@ -82,6 +84,7 @@ impl Operation {
             Self::IntoShared => "into_shared",
             Self::Read => "process_vm_readv",
             Self::Write => "process_vm_writev",
+            Self::Sigaction => "sigaction",
         }
     }
 
@@ -166,7 +169,7 @@ impl Operation {
             Self::Read => write!(f, "reading from a map at byte {a}, after {b} bytes,"),
             Self::Write => write!(f, "writing to a map at byte {a}, after {b} bytes,"),
             Self::BlockSize => f.write_str("ioctl(BLKGETSIZE64)"),
-            Self::Open | Self::Fstat | Self::Fstatfs => f.write_str(self.name()),
+            Self::Open | Self::Fstat | Self::Fstatfs | Self::Sigaction => f.write_str(self.name()),
         }
     }
 }

@@ -1,10 +1,37 @@
-//! The error of a copy: where it stopped, and how much was copied before.
+//! Pages that are gone: the error of a copy that met one, and the handler that makes checked copies as fast as others.
+
+#[cfg(feature = "fault-handler")]
+mod install;
+
+#[cfg(all(
+    feature = "fault-handler",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_pointer_width = "64",
+    not(miri)
+))]
+mod chain;
+#[cfg(all(
+    feature = "fault-handler",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_pointer_width = "64",
+    not(miri)
+))]
+mod handler;
 
 use core::fmt;
 
 use mmarinus_sys::Errno;
 
 use crate::error::{Cause, Named, Operation, Reason, copy_hint};
+#[cfg(all(
+    feature = "fault-handler",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_pointer_width = "64",
+    not(miri)
+))]
+pub(crate) use handler::is_installed;
+#[cfg(feature = "fault-handler")]
+pub use install::install;
 
 /// Why a copy from or into a map stopped, where, and how many bytes were copied before.
 ///
