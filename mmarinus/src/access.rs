@@ -10,8 +10,9 @@ use crate::perms::{MayRead, MayWrite, Permissions};
 impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Copies bytes from `offset` on into all of `buf`: rung 1 of [the ladder](crate#the-ladder).
     ///
-    /// Where pages may be gone the kernel copies (`process_vm_readv`), so that a fault is an error; where they stay but
-    /// others write, an assembly routine does; where nobody else writes, it is a plain `memcpy`.
+    /// Where pages may be gone the kernel copies (`process_vm_readv`), so that a fault is an error, unless `fault::install` has
+    /// made that the speed of `memcpy`; where they stay but others write, an assembly routine does; where nobody else writes,
+    /// it is a plain `memcpy`.
     ///
     /// # Examples
     ///
@@ -39,7 +40,8 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// - `EINVAL` if the bytes do not lie in the map.
     /// - `EACCES` if permissions known at run time only do not include reading.
-    /// - `EFAULT` if a page is gone: a file was truncated, its storage failed, or a device has no ordinary page there.
+    /// - `EFAULT` if a page is gone: a file was truncated, its storage failed, or a device has no ordinary page there (then
+    ///   `fault::install` makes it readable).
     /// - `EPERM` or `ENOSYS` if seccomp or the kernel's configuration forbids `process_vm_readv`.
     ///
     /// # References

@@ -6,13 +6,12 @@
 
 use crate::error::Error;
 
-/// `sigaction(SIGSEGV, handler)`, `sigaction(SIGBUS, handler)`—Makes checked copies as fast as `memcpy`, by catching their faults.
+/// `sigaction(SIGSEGV, …)`, `sigaction(SIGBUS, …)`—Makes checked copies as fast as `memcpy`, by catching their faults.
 ///
-/// Without it, [`read_at`](crate::Map::read_at), [`write_at`](crate::Map::write_at) and all that is built on them are system calls
-/// on maps whose pages may be gone: `process_vm_readv` turns a fault into an error. With it, the same calls copy in this process,
-/// and a handler of SIGSEGV and SIGBUS turns a fault into the same error, with the same count of bytes before it. It is for the
-/// whole process, for all threads, also those that run already, and for maps that exist already. To install it twice is to
-/// install it once.
+/// Without it, [`read_at`](crate::Map::read_at), [`write_at`](crate::Map::write_at) and all that is built on them are system
+/// calls on maps whose pages may be gone: `process_vm_readv` turns a fault into an error. With it, the same calls copy in this
+/// process, and a handler of SIGSEGV and SIGBUS turns a fault into the same error, with the same count of bytes before it. It is
+/// for the whole process: for all threads and maps, also those that are there already. To install it twice is to install it once.
 ///
 /// The handler knows the few instructions that such a copy is made of. A fault elsewhere, or at an address that is not the
 /// map's part of the copy, or a signal that somebody sent, is not its business: it goes to the handler that was there before,

@@ -1,5 +1,5 @@
-//! Signals that are no fault of a copy, with the fault handler installed: they reach the handlers of the program, before and after
-//! ours, or kill as they would have.
+//! Signals that are no fault of a copy, with the fault handler installed: they reach the handlers of the program, or kill as they
+//! would have.
 #![forbid(unsafe_code)]
 
 use core::ffi::{c_int, c_void};
@@ -324,7 +324,7 @@ fn a_stack_that_overflows_is_still_told() {
         reason = "it is to end at the end of the stack"
     )]
     fn recurse(depth: usize) -> usize {
-        let bytes = std::hint::black_box([depth as u8; 1000]);
+        let bytes = core::hint::black_box([depth as u8; 1000]);
         recurse(depth + 1) + usize::from(bytes[depth % 1000])
     }
     let status = in_child!({

@@ -42,10 +42,8 @@ pub(crate) fn set_handler(signal: c_int, handler: usize, flags: c_int, blocks: &
     action.sa_flags = flags;
     for &signal in blocks {
         // SAFETY: the set is a valid place for one.
-        assert_eq!(
-            unsafe { libc::sigaddset(&raw mut action.sa_mask, signal) },
-            0
-        );
+        let added = unsafe { libc::sigaddset(&raw mut action.sa_mask, signal) };
+        assert_eq!(added, 0);
     }
     let mut old = action;
     // SAFETY: both structures are valid; the handlers of the tests do what handlers may, or end the process.
@@ -73,8 +71,10 @@ pub(crate) fn raise(signal: c_int) {
 
 /// The address of a fault.
 pub(crate) fn address_of(info: *mut libc::siginfo_t) -> usize {
-    // SAFETY: the tests call it in handlers of SIGSEGV and SIGBUS, with what the kernel gave.
-    unsafe { (*info).si_addr() }.addr()
+    // SAFETY: the tests call it in handlers, with what the kernel gave.
+    let info = unsafe { &*info };
+    // SAFETY: the signals are SIGSEGV and SIGBUS, which have an address.
+    unsafe { info.si_addr() }.addr()
 }
 
 /// Calls another handler.
@@ -179,10 +179,8 @@ pub(crate) fn in_bare_thread(run: fn(), alternate: Option<usize>) {
                 ss_size: memory.len(),
             };
             // SAFETY: the memory lives until the stack is given up below.
-            assert_eq!(
-                unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) },
-                0
-            );
+            let done = unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) };
+            assert_eq!(done, 0);
         }
         (job.run)();
         let none = libc::stack_t {
@@ -191,10 +189,8 @@ pub(crate) fn in_bare_thread(run: fn(), alternate: Option<usize>) {
             ss_size: 0,
         };
         // SAFETY: the thread is not on the stack that it gives up.
-        assert_eq!(
-            unsafe { libc::sigaltstack(&raw const none, ptr::null_mut()) },
-            0
-        );
+        let done = unsafe { libc::sigaltstack(&raw const none, ptr::null_mut()) };
+        assert_eq!(done, 0);
         ptr::null_mut()
     }
 
