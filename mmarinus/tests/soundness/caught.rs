@@ -115,8 +115,7 @@ fn a_page_that_is_forbidden_in_the_middle() {
         for kind_is_shared in [false, true] {
             let file = disk_file(5 * page());
             let request = Map::bytes(5 * page()).from(&file, 0);
-            let assert_split = |read: &dyn Fn(usize, &mut [u8]) -> Result<(), Fault>,
-                                addr: usize| {
+            let assert_split = |read: Read<'_>, addr: usize| {
                 signals::forbid(addr + 2 * page(), page());
                 let mut buffer = vec![0xee; 5 * page()];
                 assert_stopped(read(0, &mut buffer), 0, 2 * page());
