@@ -31,6 +31,6 @@ extern "C" fn install() {
 }
 
 #[used]
-// SAFETY: the section holds addresses of functions that are called before `main`.
+// The section holds addresses of functions that are called before `main`.
 #[unsafe(link_section = ".init_array")]
 static INSTALL: extern "C" fn() = install;
