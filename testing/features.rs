@@ -12,6 +12,9 @@ use mmarinus_sys::Support;
 /// The variable that names the features which are there.
 const REQUIRED: &str = "MMARINUS_REQUIRED";
 
+/// The variable that says that this is a guest of `cargo xtask vm`.
+const GUEST: &str = "MMARINUS_GUEST";
+
 /// The variable that names a folder on a file system with direct access.
 const DAX: &str = "MMARINUS_DAX";
 
@@ -74,6 +77,16 @@ pub(crate) fn linux(version: &str) -> Feature {
 pub(crate) fn root() -> Feature {
     let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     Feature::of_machine("root", is_root, "needs root")
+}
+
+/// This is a guest: nobody else lives here, so settings of the machine may be changed.
+pub(crate) fn guest() -> Feature {
+    let is_there = std::env::var_os(GUEST).is_some();
+    Feature::of_machine(
+        "guest",
+        is_there,
+        "settings of a machine are changed in guests only",
+    )
 }
 
 /// The CPU and the kernel have protection keys.

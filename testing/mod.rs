@@ -10,6 +10,7 @@
 
 pub(crate) mod account;
 pub(crate) mod features;
+pub(crate) mod machine;
 pub(crate) mod sound;
 
 use core::time::Duration;

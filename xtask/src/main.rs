@@ -19,6 +19,8 @@ mod flags {
         reason = "what the macro writes has no docs"
     )]
 
+    use std::path::PathBuf;
+
     xflags::xflags! {
         /// The build system of the workspace.
         cmd xtask {
@@ -37,6 +39,11 @@ mod flags {
             cmd test {
                 /// Only the tests of this crate.
                 optional -p, --package package: String
+            }
+            /// Keeps huge pages for a run of the tests, which starts it, until its input ends.
+            cmd keep-huge-pages {
+                /// The pool, such as /sys/kernel/mm/hugepages/hugepages-2048kB.
+                required pool: PathBuf
             }
             /// Runs the tests in emulated machines, on other kernels and with other hardware.
             cmd vm {
@@ -70,6 +77,7 @@ fn main() -> ExitCode {
         flags::XtaskCmd::Tidy(_) => tidy::run(&sh).map(|()| true),
         flags::XtaskCmd::NoStd(_) => no_std::run(&sh).map(|()| true),
         flags::XtaskCmd::Test(args) => test::run(&sh, args.package.as_deref()),
+        flags::XtaskCmd::KeepHugePages(args) => test::keep_huge_pages(&args.pool).map(|()| true),
         flags::XtaskCmd::Vm(args) => vm::run(&sh, &args.into()),
     };
     match done {

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: runs every test of every crate, and accounts for each of them.
 
+mod huge_pages;
 mod report;
 mod target;
 
@@ -9,6 +10,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
+use huge_pages::HugePages;
+
+pub(crate) use huge_pages::keep as keep_huge_pages;
 pub(crate) use report::Report;
 
 /// The variable that names the file to which a skipped test appends its line; `testing/mod.rs` reads it.
@@ -24,6 +28,7 @@ pub(crate) fn run(sh: &Shell, package: Option<&str>) -> Result<bool> {
 /// Runs the tests of the workspace, or of one crate, and what `mmarinus` can do without its default features.
 pub(crate) fn run_all(sh: &Shell, package: Option<&str>) -> Result<Report> {
     let mut report = Report::new(sh.current_dir());
+    let _huge_pages = HugePages::reserve();
     let all = match package {
         Some(package) => vec!["--package", package],
         None => vec!["--workspace"],

@@ -135,8 +135,14 @@ impl Guest {
             .filter(|(_, wanted)| *wanted == "yes")
             .map(|(name, _)| *name);
         // Nothing but the version decides about these.
-        let required: Vec<&str> = ["kernel", "root"].into_iter().chain(present).collect();
-        format!("MMARINUS_REQUIRED={}\n", required.join(","))
+        let required: Vec<&str> = ["guest", "kernel", "root"]
+            .into_iter()
+            .chain(present)
+            .collect();
+        format!(
+            "MMARINUS_GUEST=1\nMMARINUS_REQUIRED={}\n",
+            required.join(",")
+        )
     }
 
     /// The machine, as qemu is told.
@@ -170,8 +176,9 @@ impl Guest {
             ),
             false => "secretmem.enable=0".to_owned(),
         };
+        // What protects from other programs makes each system call slow where there is a new page table to be emulated.
         // Not a tmpfs, whose files have seals: no other file system that programs come from has them.
-        format!("console=ttyS0 quiet panic=-1 oops=panic rootfstype=ramfs {rest}")
+        format!("console=ttyS0 quiet panic=-1 oops=panic mitigations=off rootfstype=ramfs {rest}")
     }
 }
 
@@ -200,11 +207,11 @@ mod tests {
         let environment = rich.environment(&rich.wanted(&kernel("5.10.0-30")));
         assert_eq!(
             environment,
-            "MMARINUS_REQUIRED=kernel,root,pkeys,two_nodes,dax,disk,huge_2mb,huge_1gb\n"
+            "MMARINUS_GUEST=1\nMMARINUS_REQUIRED=guest,kernel,root,pkeys,two_nodes,dax,disk,huge_2mb,huge_1gb\n"
         );
         assert_eq!(
             poor.environment(&poor.wanted(&kernel("6.12.1"))),
-            "MMARINUS_REQUIRED=kernel,root\n"
+            "MMARINUS_GUEST=1\nMMARINUS_REQUIRED=guest,kernel,root\n"
         );
     }
 }

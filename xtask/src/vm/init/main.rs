@@ -11,6 +11,7 @@ mod features;
 mod machine;
 mod programs;
 mod report;
+mod settings;
 
 use std::io;
 

@@ -10,6 +10,7 @@ use std::thread::{self, sleep};
 use std::time::Instant;
 
 use crate::report::Report;
+use crate::settings::Settings;
 
 /// Where a skipped test appends its line, and where one that needs a feature does.
 const SKIPPED: &str = "/tmp/skipped";
@@ -46,6 +47,7 @@ pub(crate) fn run(report: &Report) -> io::Result<bool> {
 fn run_one(report: &Report, program: &Program<'_>, limit: Duration) -> io::Result<bool> {
     report.line(format_args!("begin {}", program.name))?;
     let begin = Instant::now();
+    let settings = Settings::read()?;
     fs::write(SKIPPED, "")?;
     fs::write(NEEDED, "")?;
     // It may lie where the first process has mounted something.
@@ -89,6 +91,7 @@ fn run_one(report: &Report, program: &Program<'_>, limit: Duration) -> io::Resul
         end_stragglers(&child);
         (status, ended)
     });
+    settings.put_back(report, program.name)?;
     for (word, file) in [("skip", SKIPPED), ("need", NEEDED)] {
         for line in fs::read_to_string(file)?.lines() {
             let (_, what) = line.split_once('\t').ok_or(io::ErrorKind::InvalidData)?;
