@@ -15,6 +15,7 @@ pub(crate) struct Account {
     mapped: Vec<Mapped>,
     locked: u64,
     huge: u64,
+    pub(crate) threads: u64,
 }
 
 /// The huge pages of a machine, by the name of their size: free, reserved and surplus ones.
@@ -58,6 +59,7 @@ impl Account {
             mapped: maps.lines().filter_map(read_mapping).collect(),
             locked: figure(&status, "VmLck:"),
             huge: figure(&status, "HugetlbPages:"),
+            threads: number(&status, "Threads:"),
         }
     }
 
@@ -153,12 +155,14 @@ fn read_mapping(line: &str) -> Option<Mapped> {
 
 /// A figure of the status, in bytes.
 fn figure(status: &str, name: &str) -> u64 {
+    number(status, name) << 10
+}
+
+/// A number of the status; 0 if it is missing.
+fn number(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let figure = line.and_then(|line| line.split_whitespace().next());
-    figure
-        .and_then(|figure| figure.parse::<u64>().ok())
-        .unwrap_or(0)
-        << 10
+    figure.and_then(|figure| figure.parse().ok()).unwrap_or(0)
 }
 
 /// The huge pages of the machine: for each size the free, the reserved and the surplus ones.

@@ -168,6 +168,15 @@ pub(crate) fn is_any_child() -> bool {
     std::env::var_os(CHILD).is_some()
 }
 
+/// How often a test does what it repeats: less often in a guest, whose CPU is emulated.
+pub(crate) fn times(full: usize) -> usize {
+    if features::guest().is_there {
+        full.div_ceil(10)
+    } else {
+        full
+    }
+}
+
 /// How a child ended.
 #[derive(Debug)]
 pub(crate) struct Ended {

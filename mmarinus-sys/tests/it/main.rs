@@ -8,6 +8,7 @@ mod advise;
 #[cfg(target_pointer_width = "64")]
 mod any_input;
 mod common;
+mod hardware;
 mod huge_page;
 mod lock;
 mod map;

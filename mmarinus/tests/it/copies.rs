@@ -11,7 +11,7 @@ use crate::common::{
     anonymous, bytes_of, disk_file, exposed, file_map, memory_file, page, patterned, shared,
 };
 use crate::raw::{keep_present_device, present, stable, write_device};
-use crate::testing::skip;
+use crate::testing::{features, skip};
 
 /// Offsets and lengths that do not lie in a map of `len` bytes.
 fn outside(len: usize) -> Vec<(usize, usize)> {
@@ -366,6 +366,9 @@ fn a_device_is_written_by_a_promise() {
 
 #[test]
 fn a_copy_may_be_larger_than_one_call_makes() {
+    if features::guest().is_there {
+        skip!("an emulated CPU needs a minute for it");
+    }
     // One process_vm_readv stops at 2,147,479,552 bytes.
     let len = 2_147_479_552 + 3 * page();
     let info = std::fs::read_to_string("/proc/meminfo").unwrap();

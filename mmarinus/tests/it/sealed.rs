@@ -231,7 +231,7 @@ fn a_size_sealed_file_has_atomics_whatever_its_peers_do() {
 #[test]
 fn a_peer_that_seals_while_we_look_is_not_believed_too_early() {
     // The peer shrinks the file and seals it at once: a size that was seen before the seal would be a lie.
-    for _ in 0..300 {
+    for _ in 0..crate::testing::times(300) {
         let file = memory_file(2 * page());
         let peer = file.try_clone().unwrap();
         std::thread::scope(|scope| {

@@ -8,7 +8,7 @@ use crate::common::{
     Vma, anonymous, disk_file, exposed, file_map, is_free, mappings, open_descriptors, page, shared,
 };
 use crate::raw::{self, Call, present, stable};
-use crate::testing::{in_child, skip};
+use crate::testing::{in_child, skip, times};
 
 #[test]
 fn every_map_gives_its_pages_back() {
@@ -147,7 +147,7 @@ fn ten_thousand_maps_leave_nothing() {
     let status = in_child!({
         let file = disk_file(2 * page());
         let (mappings, open) = (crate::common::mappings(), open_descriptors());
-        for round in 0..10_000_u64 {
+        for round in 0..times(10_000) as u64 {
             let map = Map::bytes(page())
                 .from(&file, round % 4096)
                 .with_kind(Shared)

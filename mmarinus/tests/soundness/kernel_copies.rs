@@ -9,7 +9,7 @@ use crate::common::{
     anonymous, bytes_of, disk_file, file_map, page, patterned, shared, without_privileges,
 };
 use crate::raw::{self, Call};
-use crate::testing::{in_child, skip, sound};
+use crate::testing::{in_child, skip, sound, times};
 
 #[test]
 fn copies_do_not_need_the_main_thread() {
@@ -97,7 +97,7 @@ fn signals_interrupt_nothing() {
     sound!({
         let file = disk_file(256 * page());
         let signals = raw::between_signals(move || {
-            for _ in 0..30 {
+            for _ in 0..times(30) {
                 let map = Map::bytes(256 * page())
                     .from(&file, 0)
                     .with_kind(Shared)
@@ -127,7 +127,7 @@ fn signals_interrupt_nothing() {
                 );
             }
         });
-        assert!(signals > 100, "{signals} signals came meanwhile");
+        assert!(signals > times(100), "{signals} signals came meanwhile");
     });
 }
 

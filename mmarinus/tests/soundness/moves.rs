@@ -15,7 +15,7 @@ use crate::common::{
 };
 use crate::raw::{self, Call};
 use crate::testing::sound::Leak;
-use crate::testing::{needs, skip, sound};
+use crate::testing::{needs, skip, sound, times};
 
 /// Runs a closure while a second thread maps, moves and unmaps all the time, and checks what its own maps hold.
 fn beside_a_mapper(run: impl FnOnce()) {
@@ -55,7 +55,7 @@ fn another_thread_keeps_its_maps() {
         beside_a_mapper(|| {
             let file = disk_file(8 * page());
             let mut moved = 0;
-            for round in 0..400_usize {
+            for round in 0..times(400) {
                 let len = (round % 6 + 1) * page();
                 let mut map = anonymous(len);
                 map.fill(7);
@@ -90,7 +90,7 @@ fn another_thread_keeps_its_maps() {
                 drop(map);
                 assert_eq!(bytes_of(&twin), patterned(0, 8 * page()));
             }
-            assert!(moved > 100, "{moved} moves");
+            assert!(moved > times(400) / 4, "{moved} moves");
         });
     });
 }
@@ -99,7 +99,7 @@ fn another_thread_keeps_its_maps() {
 fn one_thread_alone_takes_a_place() {
     sound!({
         let mut won = 0;
-        for _ in 0..200 {
+        for _ in 0..times(200) {
             let place = Map::bytes(page())
                 .anonymously()
                 .with(perms::None)
@@ -141,7 +141,7 @@ fn nothing_is_left_behind() {
     sound!({
         let rounds = || {
             let file = disk_file(4 * page());
-            for _ in 0..50 {
+            for _ in 0..times(50) {
                 let map = shared(3 * page());
                 let twin = map.duplicate().unwrap();
                 let (one, two) = twin.split(page()).unwrap();

@@ -10,7 +10,7 @@ use mmarinus::{Errno, Error, Map, Shared, perms};
 use crate::common::{anonymous, disk_file, page, pattern};
 use crate::raw::{self, Call};
 use crate::testing::sound::Leak;
-use crate::testing::{skip, sound};
+use crate::testing::{skip, sound, times};
 
 /// The map that a refused replacement must give back, with its bytes.
 fn given_back(error: Error<Map<perms::ReadWrite>>) -> Map<perms::ReadWrite> {
@@ -85,12 +85,7 @@ fn another_thread_that_maps_keeps_what_is_its_own() {
                 let (done, rounds) = (&done, &rounds);
                 scope.spawn(move || map_all_the_time(seed, done, rounds))
             });
-            // Emulated machines are slow.
-            let ours = if std::env::var_os("MMARINUS_REQUIRED").is_some() {
-                300
-            } else {
-                3000
-            };
+            let ours = times(3000);
             for round in 0..ours {
                 let mut map = anonymous(2 * page());
                 map.fill(7);

@@ -10,8 +10,8 @@ use mmarinus::kind::Kind;
 use mmarinus::{Errno, Map, Private, Shared, perms};
 
 use crate::common::{bytes_of, disk_file, memory_file, page, patterned};
-use crate::testing::sound;
 use crate::testing::sound::Leak;
+use crate::testing::{sound, times};
 
 /// Asserts that a file can be cut under maps of it, whatever was done to their pages before.
 fn assert_survives(file: &File, cut: impl Fn(&File)) {
@@ -91,7 +91,7 @@ fn a_file_that_is_cut_and_extended_all_the_time() {
         let view = shared.view(..).unwrap();
         thread::scope(|scope| {
             scope.spawn(|| {
-                for round in 0..20_000_u64 {
+                for round in 0..times(20_000) as u64 {
                     file.set_len(round % 8 * page() as u64).unwrap();
                     file.set_len(8 * page() as u64).unwrap();
                 }
