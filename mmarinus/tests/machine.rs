@@ -9,7 +9,9 @@ mod testing;
 #[path = "it/common.rs"]
 mod common;
 
-#[path = "machine/map_count.rs"]
+#[path = "machine/few_mappings.rs"]
+mod few_mappings;
+#[path = "soundness/map_count.rs"]
 mod map_count;
 #[path = "machine/overcommit.rs"]
 mod overcommit;

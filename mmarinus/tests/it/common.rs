@@ -103,7 +103,7 @@ impl<F: AsFd> AsFd for Counted<F> {
     }
 }
 
-/// What the kernel says about one mapping, in `/proc/self/smaps`.
+/// What the kernel says about one mapping, in `/proc/self/maps`.
 #[derive(Debug)]
 pub(crate) struct Vma {
     pub(crate) start: usize,
@@ -112,42 +112,26 @@ pub(crate) struct Vma {
     pub(crate) perms: String,
     /// The offset in the file.
     pub(crate) offset: u64,
-    text: String,
 }
 
 impl Vma {
+    /// Reads the line of a mapping, `start-end perms offset ...`; a line of details is none.
+    fn read(line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        let (start, end) = words.next()?.split_once('-')?;
+        Some(Self {
+            start: usize::from_str_radix(start, 16).ok()?,
+            end: usize::from_str_radix(end, 16).ok()?,
+            perms: words.next()?.to_owned(),
+            offset: u64::from_str_radix(words.next()?, 16).ok()?,
+        })
+    }
+
     /// The mapping that holds an address, if there is one.
     pub(crate) fn at(addr: usize) -> Option<Self> {
-        let smaps = std::fs::read_to_string("/proc/self/smaps").expect("smaps");
-        let mut lines = smaps.lines().peekable();
-        while let Some(line) = lines.next() {
-            let mut words = line.split_whitespace();
-            let (start, end) = words.next()?.split_once('-')?;
-            let start = usize::from_str_radix(start, 16).expect("a start");
-            let end = usize::from_str_radix(end, 16).expect("an end");
-            let perms = words.next()?.to_owned();
-            let offset = u64::from_str_radix(words.next()?, 16).expect("an offset");
-            let mut text = String::new();
-            // A line that belongs to the mapping begins with a name and a colon.
-            while let Some(detail) = lines.next_if(|line| {
-                line.split(' ')
-                    .next()
-                    .is_some_and(|word| word.ends_with(':'))
-            }) {
-                text.push_str(detail);
-                text.push('\n');
-            }
-            if (start..end).contains(&addr) {
-                return Some(Self {
-                    start,
-                    end,
-                    perms,
-                    offset,
-                    text,
-                });
-            }
-        }
-        None
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
+        let mut mappings = maps.lines().filter_map(Self::read);
+        mappings.find(|vma| (vma.start..vma.end).contains(&addr))
     }
 
     /// The mapping that holds the first byte of a map.
@@ -155,27 +139,28 @@ impl Vma {
         Self::at(map.addr()).expect("a map that lives is mapped")
     }
 
+    /// What stands behind a name in the details of this mapping, in `/proc/self/smaps`. To count them takes the kernel long.
+    fn detail(&self, name: &str) -> String {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").expect("smaps");
+        let mut lines = smaps.lines();
+        let found = lines.find(|line| Self::read(line).is_some_and(|vma| vma.start == self.start));
+        assert!(found.is_some(), "{self:?} is still mapped");
+        let mut details = lines.take_while(|line| Self::read(line).is_none());
+        let detail = details.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        detail.unwrap_or_default().trim().to_owned()
+    }
+
     /// Whether the kernel lists this two-letter flag.
     pub(crate) fn has(&self, flag: &str) -> bool {
-        let flags = self
-            .text
-            .lines()
-            .find_map(|line| line.strip_prefix("VmFlags:"));
-        flags
-            .unwrap_or_default()
+        self.detail("VmFlags")
             .split_whitespace()
             .any(|word| word == flag)
     }
 
     /// A figure in bytes, such as `Rss`.
     pub(crate) fn bytes(&self, name: &str) -> usize {
-        let line = self
-            .text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        let figure = line
-            .and_then(|line| line.split_whitespace().next())
-            .expect("a figure");
+        let detail = self.detail(name);
+        let figure = detail.split_whitespace().next().expect("a figure");
         figure.parse::<usize>().expect("a number") << 10
     }
 }

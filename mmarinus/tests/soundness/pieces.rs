@@ -12,7 +12,7 @@ use crate::common::{
     Vma, anonymous, bytes_of, exposed, file_map, is_free, page, patterned, shared,
 };
 use crate::raw::{present, stable};
-use crate::testing::{in_child, sound};
+use crate::testing::{in_child, sound, times};
 
 const READ: Unknown = Unknown(ProtFlags::READ);
 const BOTH: Unknown = Unknown(ProtFlags::READ.union(ProtFlags::WRITE));
@@ -483,6 +483,7 @@ fn random_programs_do_what_a_model_does() {
         let mut config =
             Config::with_cases(cases.and_then(|cases| cases.parse().ok()).unwrap_or(48));
         config.failure_persistence = None;
+        config.max_shrink_iters = times(1000) as u32;
         let mut runner = TestRunner::new(config);
         let steps = prop::collection::vec(step(), 1..100);
         let ran = runner.run(&steps, |steps| {

@@ -21,6 +21,15 @@ fn few() -> Machine {
     machine
 }
 
+/// Memory that the allocator has got and keeps: without a mapping left, it gets no more.
+fn provide() -> impl Drop {
+    let room = vec![1_u8; 8 << 20];
+    // What lies behind the room keeps it from being given back.
+    let behind = vec![room[0]; 1 << 16];
+    drop(room);
+    behind.into_iter()
+}
+
 /// Maps single pages of a file until the kernel has no mapping left. No two of them can be one.
 fn crowd() -> Vec<Map<perms::Read, Shared, mmarinus::backing::File>> {
     let file = disk_file(page());
@@ -78,6 +87,7 @@ fn a_change_that_stops_half_way_is_taken_back() {
         map.write_at(0, &patterned(0, 5 * page())).unwrap();
         map.advise(2 * page()..3 * page(), Advice::DONTDUMP)
             .unwrap();
+        let _room = provide();
         let held = crowd();
         for prot in [ProtFlags::READ, ProtFlags::empty()] {
             let error = map.reprotect(Unknown(prot)).unwrap_err();
