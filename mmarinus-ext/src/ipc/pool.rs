@@ -4,8 +4,7 @@ use core::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use mmarinus::backing::Written;
-use mmarinus::{Fault, Map, Shared, perms};
-use mmarinus_sys::HugePage;
+use mmarinus::{Fault, HugePage, Map, Shared, perms};
 
 use crate::memfd::{Error, Memfd, Open, Options, SizeSealed, State};
 

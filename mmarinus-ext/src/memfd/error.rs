@@ -87,6 +87,10 @@ impl Cause {
         Self::kernel(step, Errno::from_io_error(error).unwrap_or(Errno::IO))
     }
 
+    pub(super) fn errno(&self) -> Errno {
+        self.errno
+    }
+
     pub(super) fn not_a_memfd() -> Self {
         Self::refused(Reason::NotMemfd, Errno::INVAL)
     }

@@ -4,8 +4,7 @@ use core::marker::PhantomData;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use mmarinus::Errno;
-use mmarinus_sys::HugePage;
+use mmarinus::{Errno, HugePage};
 
 use super::error::{Cause, Error, Step};
 use super::options::Options;

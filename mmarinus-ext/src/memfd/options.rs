@@ -2,8 +2,8 @@
 
 use std::ffi::CString;
 
-use mmarinus::Errno;
-use mmarinus_sys::{HugePage, MemfdFlags, Support, memfd_create};
+use mmarinus::{Errno, HugePage};
+use mmarinus_sys::{MemfdFlags, Support, memfd_create};
 use rustix::fs::{Mode, fchmod};
 
 use super::error::{Cause, Error, Step};

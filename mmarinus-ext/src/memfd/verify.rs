@@ -1,7 +1,8 @@
 //! Looking at a file that claims to be a memfd in some state, without trusting whoever it comes from.
 
-use mmarinus::{Errno, Map, perms};
-use mmarinus_sys::{HugePage, fcntl_get_seals, page_size};
+use mmarinus::kind::Kind;
+use mmarinus::{Errno, HugePage, Map, Private, Shared, perms};
+use mmarinus_sys::{fcntl_get_seals, page_size};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{OFlags, Stat, fcntl_getfl, fstat, fstatfs};
 
@@ -61,13 +62,18 @@ pub(super) fn look<S: State>(fd: BorrowedFd<'_>) -> Result<(u64, Option<HugePage
     let stat = stat(fd)?;
     let len = stat.st_size as u64;
     if S::WHOLE {
-        let huge = huge.and_then(HugePage::bytes);
-        if (stat.st_blocks as u64) < blocks_needed(len, huge) {
+        let page = huge.and_then(HugePage::bytes);
+        if (stat.st_blocks as u64) < blocks_needed(len, page) {
             return Err(Cause::holes(stat.st_blocks as u64 * 512, len));
         }
-        // Huge pages are brought in whenever a map of them is made.
-        if huge.is_none() {
-            fill(fd, len)?;
+        match page {
+            None => fill(fd, len, WINDOW, Private)?,
+            // A private map of huge pages would reserve as many again.
+            Some(page) => match fill(fd, len, WINDOW.max(page), Shared) {
+                // Before Linux 6.7 there is no shared map of such a file. The next map of it brings its pages in as well.
+                Err(cause) if cause.errno() == Errno::PERM => {}
+                filled => filled?,
+            },
         }
     }
     Ok((len, huge))
@@ -78,13 +84,13 @@ pub(super) fn look<S: State>(fd: BorrowedFd<'_>) -> Result<(u64, Option<HugePage
 /// The file has as many blocks as it needs, so it has a hole only if there are others past its end, and then the memory that
 /// this takes is no more than what the sender spent. A page that has memory but was never touched counts as a hole to `lseek`,
 /// which moves the sender's position besides.
-fn fill(fd: BorrowedFd<'_>, len: u64) -> Result<(), Cause> {
+fn fill<K: Kind>(fd: BorrowedFd<'_>, len: u64, window: u64, kind: K) -> Result<(), Cause> {
     let mut offset = 0;
     while offset < len {
-        let part = WINDOW.min(len - offset);
-        // At most 256 MiB, which any `usize` holds.
-        let filled = Map::bytes(part as usize)
+        let part = window.min(len - offset);
+        let filled = Map::bytes(usize::try_from(part).unwrap_or(usize::MAX))
             .from_sealed(&fd, offset)
+            .with_kind(kind)
             .with(perms::Read);
         drop(filled.map_err(Cause::map)?);
         offset += part;

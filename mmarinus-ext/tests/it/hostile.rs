@@ -255,7 +255,7 @@ fn descriptors_that_this_process_may_not_have_are_told_apart() {
 fn what_was_promised_and_is_not_is_refused_and_closed() {
     let status = in_child!({
         let (socket, _) = UnixStream::pair().unwrap();
-        let (pipe, _) = rustix::pipe::pipe().unwrap();
+        let (pipe, _) = std::io::pipe().unwrap();
         let fine = sealed(b"fine");
         let mut lies: Vec<OwnedFd> = vec![
             File::open("/").unwrap().into(),
@@ -263,7 +263,7 @@ fn what_was_promised_and_is_not_is_refused_and_closed() {
             File::open("/proc/self/mem").unwrap().into(),
             tempfile::tempfile().unwrap().into(),
             socket.into(),
-            pipe,
+            pipe.into(),
             foreign(page(), SealFlags::empty()).into(),
             foreign(page(), SealFlags::SHRINK | SealFlags::GROW).into(),
             foreign(page(), ALL.difference(SealFlags::GROW)).into(),
@@ -391,8 +391,8 @@ fn a_sender_that_goes_on_with_the_file_cannot_make_the_receiver_fault() {
 
 #[test]
 fn a_socket_of_another_kind_is_an_error() {
-    let (pipe, _writer) = rustix::pipe::pipe().unwrap();
-    let error = Connection::new(UnixStream::from(pipe))
+    let (pipe, _writer) = std::io::pipe().unwrap();
+    let error = Connection::new(UnixStream::from(OwnedFd::from(pipe)))
         .receive()
         .unwrap_err();
     assert!(matches!(error, Error::Io(_)), "{error}");

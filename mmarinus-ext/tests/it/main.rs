@@ -6,6 +6,7 @@ mod testing;
 mod common;
 
 mod hostile;
+mod huge;
 mod ipc;
 mod memfd;
 mod peers;

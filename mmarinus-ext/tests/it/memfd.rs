@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
 use mmarinus::{Errno, Map, Shared, perms};
-use mmarinus_ext::memfd::{Memfd, Open, Options, Sealed, SizeSealed};
-use mmarinus_sys::{HugePage, SealFlags, fcntl_get_seals};
+use mmarinus_ext::memfd::{Memfd, Options, Sealed};
+use mmarinus_sys::{SealFlags, fcntl_get_seals};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -205,86 +205,6 @@ fn an_executable_file_can_be_run() {
         .status()
         .unwrap();
     assert!(status.success(), "{status}");
-}
-
-#[test]
-fn huge_pages_that_the_machine_lacks_are_refused() {
-    let sixteen = HugePage::from_log2(44).unwrap();
-    let error = Options::new()
-        .huge_pages(sixteen)
-        .create("too huge", 0)
-        .unwrap_err();
-    assert_eq!(error.errno(), Errno::NODEV);
-    assert!(
-        error.to_string().contains("/sys/kernel/mm/hugepages"),
-        "{error}"
-    );
-}
-
-/// A file in huge pages, which needs none of them as long as nobody touches it.
-fn huge(len: u64) -> Option<Memfd<Open>> {
-    Options::new()
-        .huge_pages(HugePage::SIZE_2MB)
-        .create("huge", len)
-        .ok()
-}
-
-#[test]
-fn a_file_in_huge_pages_has_whole_ones() {
-    let Some(memfd) = huge(1) else {
-        crate::testing::skip!("the machine has no huge pages of 2 MiB");
-    };
-    assert_eq!(memfd.huge_pages(), Some(HugePage::SIZE_2MB));
-    assert_eq!(memfd.len().unwrap(), 2 << 20);
-    memfd.set_len((2 << 20) + 1).unwrap();
-    assert_eq!(memfd.len().unwrap(), 4 << 20);
-    assert_eq!(memfd.set_len(u64::MAX).unwrap_err().errno(), Errno::INVAL);
-    assert!(memfd.write_at(0, b"x").is_err());
-    let error = memfd.seal_size().unwrap_err();
-    assert_eq!(error.errno(), Errno::OPNOTSUPP);
-    assert!(error.to_string().contains("SIGBUS"), "{error}");
-    let again = Memfd::<Open>::try_from(OwnedFd::from(error.into_inner())).unwrap();
-    assert_eq!(again.huge_pages(), Some(HugePage::SIZE_2MB));
-    let default = Options::new()
-        .huge_pages(HugePage::DEFAULT)
-        .create("default", 1)
-        .unwrap();
-    assert_eq!(
-        default.huge_pages().unwrap().bytes(),
-        Some(default.len().unwrap())
-    );
-}
-
-#[test]
-fn without_free_huge_pages_a_file_of_them_stays_open() {
-    let Some(memfd) = huge(1 << 40) else {
-        crate::testing::skip!("the machine has no huge pages of 2 MiB");
-    };
-    let error = memfd.seal().unwrap_err();
-    assert!(
-        [Errno::NOMEM, Errno::NOSPC].contains(&error.errno()),
-        "{error}"
-    );
-    assert!(error.to_string().contains("nr_hugepages"), "{error}");
-    let memfd = error.into_inner();
-    assert!(!fcntl_get_seals(&memfd).unwrap().contains(SealFlags::WRITE));
-}
-
-#[test]
-fn a_file_of_free_huge_pages_is_sealed_and_recognised() {
-    needs!(huge_2mb);
-    let sealed = huge(2 << 20).unwrap().seal().unwrap();
-    let sealed = Memfd::<Sealed>::try_from(OwnedFd::from(sealed)).unwrap();
-    assert_eq!(
-        (sealed.huge_pages(), sealed.len()),
-        (Some(HugePage::SIZE_2MB), 2 << 20)
-    );
-    match sealed.map().with(perms::Read) {
-        Ok(map) => assert!(map.iter().all(|&byte| byte == 0)),
-        Err(error) => assert_eq!(error.errno(), Errno::OPNOTSUPP),
-    }
-    let error = Memfd::<SizeSealed>::try_from(OwnedFd::from(sealed)).unwrap_err();
-    assert_eq!(error.errno(), Errno::OPNOTSUPP);
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::os::fd::AsFd;
 use core::sync::atomic::{AtomicU64, Ordering};
 use mmarinus::Errno;
 use mmarinus_ext::ipc::Pool;
-use mmarinus_ext::memfd::{Memfd, Open, SizeSealed};
-use mmarinus_sys::{HugePage, SealFlags, fcntl_add_seals};
+use mmarinus_ext::memfd::{Memfd, SizeSealed};
+use mmarinus_sys::{SealFlags, fcntl_add_seals};
 
 use crate::common::{mappings, never_overcommits, open_descriptors, page};
-use crate::testing::{in_child, needs, skip};
+use crate::testing::{in_child, skip};
 
 #[test]
 fn a_buffer_keeps_its_file_its_map_and_its_bytes() {
@@ -98,22 +98,5 @@ fn odd_sizes_are_served_or_refused() {
     assert_eq!(odd.take().unwrap().len(), page() + 1);
     for len in [usize::MAX, isize::MAX as usize] {
         assert!(Pool::new(len).take().is_err());
-    }
-}
-
-#[test]
-fn huge_pages_are_one_word() {
-    needs!(huge_2mb);
-    let mut pool = Pool::in_huge_pages(1, HugePage::SIZE_2MB);
-    match pool.take() {
-        Ok(mut buffer) => {
-            buffer.write_at(0, b"h").unwrap();
-            let theirs = buffer.as_fd().try_clone_to_owned().unwrap();
-            let theirs = Memfd::<Open>::try_from(theirs).unwrap();
-            assert_eq!(theirs.huge_pages(), Some(HugePage::SIZE_2MB));
-            pool.give_back(buffer);
-            assert_eq!(pool.free(), 1);
-        }
-        Err(error) => assert_eq!(error.errno(), Errno::OPNOTSUPP),
     }
 }

@@ -32,11 +32,11 @@ fn reopened(file: &File, flags: OFlags) -> File {
 
 /// Descriptors that are no memfd at all.
 fn strangers() -> Vec<File> {
-    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
     let (stream, _) = std::os::unix::net::UnixStream::pair().unwrap();
     let files: [OwnedFd; 8] = [
-        reader,
-        writer,
+        reader.into(),
+        writer.into(),
         stream.into(),
         std::net::UdpSocket::bind("127.0.0.1:0")
             .map_or_else(|_| File::open("/").unwrap().into(), Into::into),
