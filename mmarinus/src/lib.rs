@@ -32,6 +32,7 @@ mod map;
 mod memfd;
 mod name;
 pub mod perms;
+pub mod pkey;
 mod preallocate;
 mod proc;
 mod promise;
@@ -63,6 +64,7 @@ pub use immortal::Immortal;
 pub use kind::{Private, Shared};
 pub use map::Map;
 pub use mmarinus_sys::{Errno, HugePage, ProtFlags};
+pub use pkey::{Keyed, Pkey};
 #[cfg(feature = "std")]
 pub use proc::{Maps, Vma, maps};
 #[doc(hidden)]

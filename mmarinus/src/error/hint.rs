@@ -106,6 +106,10 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         Reason::SecretUnpopulated => {
             "the kernel brings in pages of secret memory only when they are touched; leave out `.populate()`"
         }
+        Reason::NoKeys => {
+            "protection keys are supported on x86 only; reprotect to perms::None between uses instead"
+        }
+        Reason::OtherKey => "this map was attached to another key; open a scope of that one",
         Reason::UnreservedHuge => {
             "huge pages without a reservation raise SIGBUS when the pool is empty; leave out `.no_reserve()`"
         }
@@ -297,6 +301,11 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         }
         (O::MemfdSecret, Errno::NFILE | Errno::MFILE) => "too many files are open; close some",
         (O::MemfdSecret, Errno::NOMEM) => "no memory is left; free some",
+        (O::PkeyAlloc, Errno::INVAL | Errno::NOSPC | Errno::NOSYS) => {
+            "this CPU or kernel has no protection keys (see pku and ospke in /proc/cpuinfo), or all 15 of the process are taken; \
+             drop one, or reprotect to perms::None between uses instead"
+        }
+        (O::PkeyMprotect, errno) => kernel(O::Mprotect, errno),
         (O::Munmap, Errno::NOMEM) => {
             "unmapping the middle of a mapping makes two of it, and there are vm.max_map_count of them; raise it, or unmap \
              other maps first"

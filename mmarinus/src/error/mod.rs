@@ -99,6 +99,14 @@ impl<M> Error<M> {
         self.map
     }
 
+    /// The same error with the map as something else.
+    pub(crate) fn map_map<N>(self, change: impl FnOnce(M) -> N) -> Error<N> {
+        Error {
+            map: self.map.map(change),
+            cause: self.cause,
+        }
+    }
+
     /// The errno: the kernel's, or the one that the kernel would have given where the call was refused beforehand.
     #[must_use]
     pub fn errno(&self) -> Errno {

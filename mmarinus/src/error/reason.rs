@@ -14,6 +14,8 @@ pub(crate) enum Operation {
     MmapHuge,
     MmapInPlace,
     MemfdSecret,
+    PkeyAlloc,
+    PkeyMprotect,
     Munmap,
     Mprotect,
     Mremap,
@@ -59,6 +61,8 @@ impl Operation {
         match self {
             Self::Look | Self::Mmap | Self::MmapHuge | Self::MmapInPlace => "mmap",
             Self::MemfdSecret => "memfd_secret",
+            Self::PkeyAlloc => "pkey_alloc",
+            Self::PkeyMprotect => "pkey_mprotect",
             Self::Munmap => "munmap",
             Self::Mprotect => "mprotect",
             Self::Mremap | Self::Resize | Self::Move | Self::Take | Self::Duplicate => "mremap",
@@ -106,6 +110,7 @@ impl Operation {
             | Self::Mlock
             | Self::Munlock
             | Self::MemfdSecret
+            | Self::PkeyMprotect
             | Self::Msync => {
                 write!(f, "{} of {a} bytes", self.name())?;
                 if b == 0 {
@@ -169,7 +174,9 @@ impl Operation {
             Self::Read => write!(f, "reading from a map at byte {a}, after {b} bytes,"),
             Self::Write => write!(f, "writing to a map at byte {a}, after {b} bytes,"),
             Self::BlockSize => f.write_str("ioctl(BLKGETSIZE64)"),
-            Self::Open | Self::Fstat | Self::Fstatfs | Self::Sigaction => f.write_str(self.name()),
+            Self::PkeyAlloc | Self::Open | Self::Fstat | Self::Fstatfs | Self::Sigaction => {
+                f.write_str(self.name())
+            }
         }
     }
 }
@@ -282,6 +289,10 @@ pub(crate) enum Reason {
     BadPermissions,
     /// The kernel brings in pages of secret memory only when they are touched.
     SecretUnpopulated,
+    /// Protection keys of this architecture are not supported.
+    NoKeys,
+    /// A map with another protection key.
+    OtherKey,
     /// Huge pages without a reservation.
     UnreservedHuge,
     /// A size that is no size of huge pages.
@@ -374,6 +385,7 @@ impl Reason {
             | Self::SecretFile
             | Self::HugeFile
             | Self::UnreservedShared
+            | Self::NoKeys
             | Self::UnreservedHuge => Errno::OPNOTSUPP,
             Self::Forbidden => Errno::ACCESS,
             _ => Errno::INVAL,

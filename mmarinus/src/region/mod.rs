@@ -399,6 +399,20 @@ impl Region {
         unsafe { sys::mprotect(start, len, prot.into()) }
     }
 
+    /// Gives all pages a protection key, and permissions. After an error some may have changed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`protect`](Self::protect); and nobody borrows the bytes who has no right to the key.
+    pub(crate) unsafe fn protect_by(&self, prot: ProtFlags, key: sys::Pkey) -> Result<(), Errno> {
+        let (start, len) = self.raw_pages();
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the pages are owned (invariant), and the caller vouches for the borrows.
+        unsafe { sys::pkey_mprotect(start, len, prot.into(), key) }
+    }
+
     /// Brings every page in, for writing where `prot` allows it and else for reading, and sees what fails. Changes no byte.
     pub(crate) fn populate(&self, prot: ProtFlags) -> Result<(), Errno> {
         let (start, len) = self.raw_pages();

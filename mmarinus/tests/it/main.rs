@@ -27,6 +27,7 @@ mod moves;
 mod mseal;
 mod name;
 mod onto;
+mod pkey;
 mod placement;
 mod preallocate;
 mod promise;

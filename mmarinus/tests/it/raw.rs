@@ -347,3 +347,17 @@ pub(crate) fn in_fork(run: impl FnOnce() -> bool) -> bool {
     let (_, status) = status.expect("it can be waited for").expect("it has ended");
     status.exit_status() == Some(0)
 }
+
+/// Reads one byte, whatever is there.
+pub(crate) fn touch(address: usize) -> u8 {
+    let ptr = core::ptr::with_exposed_provenance::<u8>(address);
+    // SAFETY: none: the child that does this is there to be killed.
+    unsafe { ptr.read_volatile() }
+}
+
+/// Writes one byte, whatever is there.
+pub(crate) fn overwrite(address: usize) {
+    let ptr = core::ptr::with_exposed_provenance_mut::<u8>(address);
+    // SAFETY: none: the child that does this is there to be killed.
+    unsafe { ptr.write_volatile(1) }
+}
