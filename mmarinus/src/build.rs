@@ -14,7 +14,7 @@ use crate::layout::{Layout, page_shift};
 use crate::map::Map;
 use crate::name::Name;
 use crate::perms::Permissions;
-use crate::region::{Reach, Region};
+use crate::region::{Reach, Region, SYNCHRONOUS};
 
 impl<K: Kind, B> Builder<'_, K, B, New> {
     /// Maps what was asked for, with these permissions.
@@ -343,13 +343,16 @@ pub(crate) fn unpopulated(region: &Region, errno: Errno) -> Cause {
 /// Why the kernel did not map, as far as what was asked for tells.
 #[cold]
 fn unmapped(prepared: &Prepared<'_>, errno: Errno, figures: [usize; 2]) -> Cause {
-    let shift = prepared.page_shift;
-    if shift != page_shift() {
-        return Cause::kernel(Operation::MmapHuge, errno, [figures[0], shift.into()]);
-    }
     let reason = match (errno, prepared.reach) {
         (Errno::INVAL | Errno::OPNOTSUPP, _) if prepared.flags.contains(MapFlags::DROPPABLE) => {
             Reason::NoDroppable
+        }
+        (Errno::OPNOTSUPP, _) if SYNCHRONOUS.is_some_and(|all| prepared.flags.contains(all)) => {
+            Reason::NoDirectAccess
+        }
+        _ if prepared.page_shift != page_shift() => {
+            let figures = [figures[0], prepared.page_shift.into()];
+            return Cause::kernel(Operation::MmapHuge, errno, figures);
         }
         (Errno::NOMEM, Reach::Below2Gib) => Reason::NoRoomBelow,
         (Errno::NOMEM, Reach::Above47Bits) => Reason::NoRoomAbove,

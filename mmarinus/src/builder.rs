@@ -14,7 +14,7 @@ use crate::map::Map;
 use crate::memfd::{Proof, look_at_memfd};
 use crate::name::Name;
 use crate::perms::{self, ASKABLE};
-use crate::region::{Behind, Reach};
+use crate::region::{Behind, Reach, SYNCHRONOUS};
 use crate::source::{Looked, Source, look_at_device, look_at_file};
 
 pub use crate::remap_in_place::InPlace;
@@ -49,6 +49,7 @@ struct Options {
     fork: Option<Fork>,
     huge: Option<HugePage>,
     reach: Reach,
+    synchronous: bool,
 }
 
 /// What a forked child gets of a map, if not a map of its own.
@@ -248,6 +249,7 @@ impl<A> Builder<'static, Private, Unset, A> {
                 fork: None,
                 huge: None,
                 reach: Reach::Anywhere,
+                synchronous: false,
             },
             place,
             parameters: PhantomData,
@@ -740,6 +742,39 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     }
 }
 
+impl<A> Builder<'_, Shared, File, A> {
+    /// A page that may be written has its place on the storage: `MAP_SYNC` with `MAP_SHARED_VALIDATE` (since Linux 4.15), for
+    /// files on persistent memory with direct access (DAX). Then [`persist`](Map::persist) needs no system call.
+    ///
+    /// It stands behind `.from(&file, offset)` and `.with_kind(Shared)`. Where the file system has no direct access, that is an
+    /// error, `EOPNOTSUPP`; then map without this word and use [`sync`](Map::sync).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{Errno, Map, Shared, perms};
+    ///
+    /// let file = tempfile::tempfile()?;
+    /// file.set_len(4096)?;
+    /// let request = Map::bytes(4096).from(&file, 0).with_kind(Shared);
+    /// match request.synchronous().with(perms::ReadWrite) {
+    ///     Ok(mut map) => map.write_at(0, b"on persistent memory")?,
+    ///     Err(error) => assert_eq!(error.errno(), Errno::OPNOTSUPP),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html),
+    /// [DAX](https://docs.kernel.org/filesystems/dax.html)
+    #[inline]
+    pub fn synchronous(mut self) -> Self {
+        self.options.synchronous = true;
+        self
+    }
+}
+
 impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
     /// Checks the request and works out the arguments of the system call; looks at the descriptor if nobody has yet.
     #[inline(always)]
@@ -809,7 +844,13 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         if end.is_none_or(|end| end > last) {
             return Err(self.refused(Reason::OffsetTooFar));
         }
-        let kind = if droppable {
+        let kind = if self.options.synchronous {
+            let of_file = matches!(self.origin, Origin::File(_) | Origin::Looked(..));
+            match SYNCHRONOUS {
+                Some(kind) if K::SHARED && of_file => kind,
+                _ => return Err(self.refused(Reason::NotSynchronous)),
+            }
+        } else if droppable {
             MapFlags::DROPPABLE
         } else if K::SHARED {
             MapFlags::SHARED

@@ -26,6 +26,7 @@ mod join;
 pub mod kind;
 mod layout;
 mod leak;
+mod lines;
 #[cfg(feature = "std")]
 mod load;
 mod map;

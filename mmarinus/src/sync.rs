@@ -1,12 +1,15 @@
-//! Writing shared pages back to their file.
+//! Writing shared pages back to their file, by the kernel or by the CPU.
+#![expect(unsafe_code, reason = "writes cache lines of a map back")]
 
 use core::ops::RangeBounds;
 
-use mmarinus_sys::MsyncFlags;
+use mmarinus_sys::{MsyncFlags, ProtFlags};
 
 use crate::backing::{Backing, Syncable};
+use crate::copy::Access;
 use crate::error::{Cause, Error, Operation};
 use crate::kind::Kind;
+use crate::lines;
 use crate::map::Map;
 use crate::perms::Permissions;
 
@@ -63,6 +66,49 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
         B: Syncable<K>,
     {
         self.sync_with(range, MsyncFlags::INVALIDATE)
+    }
+
+    /// Makes what was written to a range of bytes through this map durable, in the cheapest way that does.
+    ///
+    /// On a [`synchronous`](crate::Builder::synchronous) map whose pages cannot fault ([`Stable`](crate::backing::Stable),
+    /// [`Present`](crate::backing::Present)) and that may be read, the CPU writes the cache lines around the range back (`clwb`,
+    /// `clflushopt`, `clflush`; `dc cvap`, `dc cvac`), without a system call. Everywhere else it is [`sync`](Self::sync).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{Map, Shared, perms};
+    ///
+    /// let file = tempfile::tempfile()?;
+    /// file.set_len(4096)?;
+    /// let mut map = Map::bytes(4096).anywhere().from(&file, 0).with_kind(Shared).with(perms::ReadWrite)?;
+    /// map.write_at(100, b"durable")?;
+    /// map.persist(100..107)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`sync`](Self::sync).
+    ///
+    /// # References
+    ///
+    /// [msync(2)](https://man7.org/linux/man-pages/man2/msync.2.html)
+    pub fn persist(&self, range: impl RangeBounds<usize>) -> Result<(), Error>
+    where
+        B: Syncable<K>,
+    {
+        let range = self.bytes_of(range)?;
+        let is_there = B::ACCESS != Access::Kernel && self.permissions().contains(ProtFlags::READ);
+        if is_there && self.region().is_synchronous() {
+            let start = self.as_ptr().wrapping_add(range.start);
+            // SAFETY: the bytes lie in this map, whose pages may be read (above) and are there: only where the pair is
+            // `NoFault` is a copy not left to the kernel.
+            if unsafe { lines::write_back(start, range.len()) } {
+                return Ok(());
+            }
+        }
+        self.sync_with(range, MsyncFlags::SYNC)
     }
 
     /// Makes the call.

@@ -209,6 +209,14 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "memory that may be dropped (MAP_DROPPABLE) needs Linux 6.11 and a 64-bit kernel; leave out `.droppable()`, and give \
              pages back by `discard`"
         }
+        Reason::NotSynchronous => {
+            "only shared maps of files on persistent memory are synchronous, and not on every architecture; say \
+             `.synchronous()` after `.from(&file, offset)` and `.with_kind(Shared)`, or leave it out"
+        }
+        Reason::NoDirectAccess => {
+            "the file is not on persistent memory with direct access (DAX), so that what is written is durable only after \
+             `sync`; mount such a file system with -o dax, or leave out `.synchronous()`"
+        }
         Reason::OutOfReach => {
             "the address that was asked for does not lie in the part of the address space that was asked for \
              (`.below_2gib()`, `.above_47_bits()`); leave one of them out"

@@ -363,6 +363,10 @@ pub(crate) enum Reason {
     DroppableHuge,
     /// The kernel has no droppable memory.
     NoDroppable,
+    /// A synchronous map of what is no file, or private.
+    NotSynchronous,
+    /// The file system has no direct access.
+    NoDirectAccess,
     /// The place lies in another part of the address space than was asked for.
     OutOfReach,
     /// There is no room below 2 GiB.
@@ -381,6 +385,7 @@ impl Reason {
             Self::OffsetTooFar => Errno::OVERFLOW,
             Self::Directory => Errno::ISDIR,
             Self::Pipe | Self::Socket | Self::CharacterDevice | Self::ControlFd => Errno::NODEV,
+            Self::NotSynchronous | Self::NoDirectAccess => Errno::OPNOTSUPP,
             Self::KernelFile
             | Self::SecretFile
             | Self::HugeFile

@@ -53,6 +53,23 @@ const SPECIAL: MapFlags = MapFlags::LOCKED
     .union(MapFlags::NORESERVE)
     .union(MapFlags::STACK);
 
+/// The flags of a shared map of a file whose pages have their place on the storage, where the architecture has such.
+#[cfg(not(any(
+    target_arch = "mips",
+    target_arch = "mips32r6",
+    target_arch = "mips64",
+    target_arch = "mips64r6"
+)))]
+pub(crate) const SYNCHRONOUS: Option<MapFlags> =
+    Some(MapFlags::SHARED_VALIDATE.union(MapFlags::SYNC));
+#[cfg(any(
+    target_arch = "mips",
+    target_arch = "mips32r6",
+    target_arch = "mips64",
+    target_arch = "mips64r6"
+))]
+pub(crate) const SYNCHRONOUS: Option<MapFlags> = None;
+
 impl Region {
     /// A region without bytes, at a dangling address that is aligned to its page size. Makes no system call.
     #[inline]
@@ -216,6 +233,8 @@ impl Region {
         let mut traits = Traits::empty();
         traits.set(Traits::ANONYMOUS, behind.is_none());
         traits.set(Traits::SPECIAL, flags.intersects(SPECIAL));
+        let synchronous = SYNCHRONOUS.is_some_and(|wanted| flags.contains(wanted));
+        traits.set(Traits::SYNCHRONOUS, synchronous);
         let properties = Properties::new(layout.page_shift(), traits, Known::OfNewPages);
         if flags.contains(MapFlags::LOCKED) {
             properties.set_locked();
@@ -332,6 +351,12 @@ impl Region {
     #[inline]
     pub(crate) fn grows(&self) -> bool {
         !self.properties.has(Traits::BOUNDED) && !self.is_huge()
+    }
+
+    /// Whether what leaves the caches is durable.
+    #[inline]
+    pub(crate) fn is_synchronous(&self) -> bool {
+        self.properties.has(Traits::SYNCHRONOUS)
     }
 
     /// Whether pages could be made anew as those of this region were.

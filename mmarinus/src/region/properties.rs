@@ -17,6 +17,8 @@ bitflags! {
         const BOUNDED = 1 << 2;
         /// They are part of what was once one mapping of huge pages, or may be: moving one part would break the others.
         const CUT = 1 << 3;
+        /// A page that may be written has its place on the storage: what leaves the caches is durable.
+        const SYNCHRONOUS = 1 << 4;
     }
 }
 
@@ -34,7 +36,7 @@ pub(super) enum Known {
 /// # Invariants
 ///
 /// - `page_shift` is the log2 of the page size in bytes.
-/// - `traits` says what is true, and [`Traits::ANONYMOUS`] is only there if it surely is.
+/// - `traits` says what is true; [`Traits::ANONYMOUS`] and [`Traits::SYNCHRONOUS`] are only there if they surely are.
 /// - `whole` is only true if the kernel holds the pages as one mapping, or as part of one.
 /// - `locked` is true if pages may be locked in memory.
 /// - `width` is 0, or the size in bytes of the only atomics that were made of the bytes through a shared reference.
@@ -85,9 +87,10 @@ impl Properties {
         }
         let both = first.traits & second.traits;
         let either = first.traits | second.traits;
+        let certain = Traits::ANONYMOUS | Traits::SYNCHRONOUS;
         Some(Self {
             page_shift: first.page_shift,
-            traits: both & Traits::ANONYMOUS | either.difference(Traits::ANONYMOUS),
+            traits: both & certain | either.difference(certain),
             width: AtomicU8::new(widths[0].max(widths[1])),
             whole: AtomicBool::new(false),
             locked: AtomicBool::new(first.is_locked() || second.is_locked()),

@@ -45,6 +45,7 @@ mod source;
 mod split;
 mod stats;
 mod sync;
+mod synchronous;
 mod take;
 #[cfg(feature = "zerocopy")]
 mod typed;

@@ -145,6 +145,7 @@ pub(crate) enum Call {
     Mprotect,
     Munmap,
     Mremap,
+    Msync,
     ProcessVmReadv,
     ProcessVmWritev,
     Exit,
@@ -163,6 +164,7 @@ impl Call {
                 Self::Ioctl => 16,
                 Self::Fallocate => 285,
                 Self::Mremap => 25,
+                Self::Msync => 26,
                 Self::Exit => 60,
                 Self::Tgkill => 234,
                 Self::ProcessVmReadv => 310,
@@ -177,6 +179,7 @@ impl Call {
                 Self::Munmap => 215,
                 Self::Mremap => 216,
                 Self::Mprotect => 226,
+                Self::Msync => 227,
                 Self::ProcessVmReadv => 270,
                 Self::ProcessVmWritev => 271,
             }

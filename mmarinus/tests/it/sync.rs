@@ -47,12 +47,17 @@ fn every_map_that_has_a_file_is_written_back() {
         for range in [0..map.len(), 0..1, map.len() - 1..map.len(), 5..5] {
             map.sync(range.clone()).unwrap();
             map.sync_async(range.clone()).unwrap();
-            map.invalidate(range).unwrap();
+            map.invalidate(range.clone()).unwrap();
+            map.persist(range).unwrap();
         }
         for range in [0..map.len() + 1, usize::MAX..usize::MAX, 1..usize::MAX] {
             assert_eq!(map.sync(range.clone()).unwrap_err().errno(), Errno::INVAL);
             assert_eq!(
                 map.sync_async(range.clone()).unwrap_err().errno(),
+                Errno::INVAL
+            );
+            assert_eq!(
+                map.persist(range.clone()).unwrap_err().errno(),
                 Errno::INVAL
             );
             assert_eq!(map.invalidate(range).unwrap_err().errno(), Errno::INVAL);
