@@ -362,7 +362,7 @@ impl Region {
     /// Whether pages could be made anew as those of this region were.
     #[inline]
     pub(crate) fn is_special(&self) -> bool {
-        self.properties.has(Traits::SPECIAL) || self.properties.is_locked()
+        self.properties.has(Traits::SPECIAL) || self.is_synchronous() || self.properties.is_locked()
     }
 
     /// The same region, which was asked for with options besides `flags`, or not.
