@@ -15,3 +15,5 @@ mod few_mappings;
 mod map_count;
 #[path = "machine/overcommit.rs"]
 mod overcommit;
+#[path = "machine/pool.rs"]
+mod pool;

@@ -7,9 +7,9 @@ use std::thread;
 use mmarinus::{Errno, Fault, Map, Private, Shared, perms};
 
 use crate::common::{disk_file, memory_file, page, patterned};
-use crate::raw::{Call, can_forbid, forbid, in_fork};
+use crate::raw::{Call, can_forbid, forbid};
 use crate::signals::{self, can_catch, guard, in_bare_thread, install, perf_event};
-use crate::testing::{in_child, needs, skip};
+use crate::testing::{needs, skip, sound};
 
 /// Lengths around each branch of the copy.
 const LENGTHS: [usize; 34] = [
@@ -39,7 +39,7 @@ type Read<'map> = &'map dyn Fn(usize, &mut [u8]) -> Result<(), Fault>;
 
 #[test]
 fn a_read_stops_at_the_very_byte() {
-    let status = in_child!({
+    sound!({
         install();
         let file = memory_file(4 * page());
         let map = Map::bytes(4 * page())
@@ -69,12 +69,11 @@ fn a_read_stops_at_the_very_byte() {
             }
         }
     });
-    assert!(status.success());
 }
 
 #[test]
 fn a_write_stops_at_the_very_byte() {
-    let status = in_child!({
+    sound!({
         install();
         let file = memory_file(4 * page());
         let map = Map::bytes(4 * page())
@@ -105,12 +104,11 @@ fn a_write_stops_at_the_very_byte() {
             }
         }
     });
-    assert!(status.success());
 }
 
 #[test]
 fn a_page_that_is_forbidden_in_the_middle() {
-    let status = in_child!({
+    sound!({
         install();
         for kind_is_shared in [false, true] {
             let file = disk_file(5 * page());
@@ -145,13 +143,12 @@ fn a_page_that_is_forbidden_in_the_middle() {
             }
         }
     });
-    assert!(status.success());
 }
 
 #[test]
 fn a_guard_in_the_middle() {
     needs!(file_guard_regions);
-    let status = in_child!({
+    sound!({
         install();
         let file = memory_file(4 * page());
         let mut map = Map::bytes(4 * page())
@@ -170,12 +167,11 @@ fn a_guard_in_the_middle() {
         map.read_at(3 * page(), &mut buffer[..page()]).unwrap();
         assert_eq!(buffer[..page()], patterned(3 * page(), page()));
     });
-    assert!(status.success());
 }
 
 #[test]
 fn a_page_that_may_not_be_written() {
-    let status = in_child!({
+    sound!({
         install();
         let file = memory_file(2 * page());
         // The type says so, but the pages do not: a copy notices.
@@ -193,7 +189,6 @@ fn a_page_that_may_not_be_written() {
             assert_stopped(map.write_at(start, &vec![7; len]), start, len / 2);
         }
     });
-    assert!(status.success());
 }
 
 #[test]
@@ -204,7 +199,7 @@ fn no_system_call_is_left() {
     if !can_catch() {
         skip!("copies are not caught on this architecture");
     }
-    let status = in_child!({
+    sound!({
         let file = memory_file(2 * page());
         let mut map = Map::bytes(2 * page())
             .from(&file, 0)
@@ -231,12 +226,11 @@ fn no_system_call_is_left() {
         assert_stopped(map.read_at(0, &mut buffer), 0, page());
         assert_stopped(map.write_at(1, &buffer[1..]), 1, page() - 1);
     });
-    assert!(status.success());
 }
 
 #[test]
 fn to_install_twice_is_to_install_once() {
-    let status = in_child!({
+    sound!({
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(install);
@@ -250,12 +244,11 @@ fn to_install_twice_is_to_install_once() {
             assert_stopped(map.read_at(0, &mut [0; 100]), 0, 0);
         }
     });
-    assert!(status.success());
 }
 
 #[test]
 fn a_hundred_threads_while_the_file_comes_and_goes() {
-    let status = in_child!({
+    sound!({
         install();
         let file = memory_file(8 * page());
         let done = AtomicBool::new(false);
@@ -322,7 +315,6 @@ fn a_hundred_threads_while_the_file_comes_and_goes() {
             "{copies} copies and {faults} faults"
         );
     });
-    assert!(status.success());
 }
 
 /// A fault of a copy, anywhere.
@@ -344,7 +336,7 @@ fn meet_a_fault() {
 
 #[test]
 fn threads_with_and_without_an_alternate_stack() {
-    let status = in_child!({
+    sound!({
         install();
         meet_a_fault();
         // Those of the standard library have one; these have none, or their own.
@@ -352,36 +344,11 @@ fn threads_with_and_without_an_alternate_stack() {
         in_bare_thread(meet_a_fault, None);
         in_bare_thread(meet_a_fault, Some(64 << 10));
     });
-    assert!(status.success());
-}
-
-#[test]
-fn forked_children_catch_as_well() {
-    let status = in_child!({
-        install();
-        let file = memory_file(2 * page());
-        let map = Map::bytes(2 * page())
-            .from(&file, 0)
-            .with(perms::Read)
-            .unwrap();
-        file.set_len(page() as u64).unwrap();
-        assert!(in_fork(|| {
-            let mut buffer = [0; 100];
-            let stopped = map.read_at(page() - 60, &mut buffer);
-            stopped.is_err_and(|fault| fault.copied() == 60)
-                && in_fork(|| {
-                    map.read_at(page(), &mut [0])
-                        .is_err_and(|fault| fault.copied() == 0)
-                })
-        }));
-        assert_stopped(map.read_at(page() - 1, &mut [0; 2]), page() - 1, 1);
-    });
-    assert!(status.success());
 }
 
 #[test]
 fn signals_in_the_middle_of_copies() {
-    let status = in_child!({
+    sound!({
         install();
         crate::raw::between_signals(|| {
             let file = memory_file(64 * page());
@@ -397,7 +364,6 @@ fn signals_in_the_middle_of_copies() {
             }
         });
     });
-    assert!(status.success());
 }
 
 #[test]
@@ -419,7 +385,7 @@ fn memory_of_a_device_becomes_readable() {
     if map.read_at(0, &mut buffer).is_ok() {
         skip!("the pages of events are ordinary ones in this kernel");
     }
-    let status = in_child!({
+    sound!({
         install();
         let mut buffer = vec![0xee; page()];
         map.read_at(0, &mut buffer).unwrap();
@@ -429,5 +395,4 @@ fn memory_of_a_device_becomes_readable() {
             map.read_at(page() - len, &mut buffer[..len]).unwrap();
         }
     });
-    assert!(status.success());
 }

@@ -8,8 +8,9 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use mmarinus::{Map, Private, Shared, perms};
 
-use crate::common::{anonymous, bytes_of, disk_file, page, shared};
+use crate::common::{anonymous, bytes_of, disk_file, memory_file, page, shared};
 use crate::raw::in_fork;
+use crate::signals::install;
 use crate::testing::sound;
 
 #[test]
@@ -102,5 +103,29 @@ fn a_forked_child_moves_its_own_pages() {
         let map = held.unwrap();
         assert!(map.iter().all(|&byte| byte == 7));
         assert_eq!(&bytes_of(&twins)[..4], b"fork");
+    });
+}
+
+#[test]
+fn forked_children_catch_as_well() {
+    sound!({
+        install();
+        let file = memory_file(2 * page());
+        let map = Map::bytes(2 * page())
+            .from(&file, 0)
+            .with(perms::Read)
+            .unwrap();
+        file.set_len(page() as u64).unwrap();
+        assert!(in_fork(|| {
+            let mut buffer = [0; 100];
+            let stopped = map.read_at(page() - 60, &mut buffer);
+            stopped.is_err_and(|fault| fault.copied() == 60)
+                && in_fork(|| {
+                    map.read_at(page(), &mut [0])
+                        .is_err_and(|fault| fault.copied() == 0)
+                })
+        }));
+        let fault = map.read_at(page() - 1, &mut [0; 2]).unwrap_err();
+        assert_eq!((fault.copied(), fault.offset()), (1, page()));
     });
 }

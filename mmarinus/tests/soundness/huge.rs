@@ -2,23 +2,16 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mmarinus::{Errno, HugePage, Map, Shared, perms};
 use mmarinus_sys::Support;
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, memfd_create};
 
 use crate::common::{anonymous, bytes_of, page};
-use crate::testing::{in_child, needs};
+use crate::testing::{needs, sound};
 
 /// The size of the pages of these tests in bytes.
 const HUGE: usize = 2 << 20;
-
-/// Waits for the pool, which all these tests share.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A memory file in huge pages, of so many bytes.
 fn huge_file(len: usize) -> File {
@@ -37,8 +30,7 @@ fn free() -> usize {
 #[test]
 fn whoever_gets_a_map_gets_all_of_its_pages() {
     needs!(huge_2mb);
-    let _turn = turn();
-    let status = in_child!({
+    sound!(huge, {
         // More threads than pages, so that most of them go without.
         let each = free().div_ceil(3).max(1);
         let maps: usize = std::thread::scope(|scope| {
@@ -73,14 +65,12 @@ fn whoever_gets_a_map_gets_all_of_its_pages() {
         });
         assert!(maps > 0, "nobody got a map");
     });
-    assert!(status.success());
 }
 
 #[test]
 fn reserved_pages_are_there_when_the_pool_is_dry() {
     needs!(huge_2mb);
-    let _turn = turn();
-    let status = in_child!({
+    sound!(huge, {
         let reserved = Map::bytes(HUGE)
             .anonymously()
             .with_huge_pages(HugePage::SIZE_2MB)
@@ -113,14 +103,12 @@ fn reserved_pages_are_there_when_the_pool_is_dry() {
         assert!(map.iter().all(|&byte| byte == 1));
         drop(rest);
     });
-    assert!(status.success());
 }
 
 #[test]
 fn halves_stay_whole_whatever_happens_to_the_other() {
     needs!(huge_2mb);
-    let _turn = turn();
-    let status = in_child!({
+    sound!(huge, {
         for done in 0..5 {
             let mut map = Map::bytes(2 * HUGE)
                 .anonymously()
@@ -155,14 +143,12 @@ fn halves_stay_whole_whatever_happens_to_the_other() {
             assert!(second.iter().all(|&byte| byte == 1));
         }
     });
-    assert!(status.success());
 }
 
 #[test]
 fn a_file_that_loses_pages_is_an_error() {
     needs!(huge_2mb);
-    let _turn = turn();
-    let status = in_child!({
+    sound!(huge, {
         let file = huge_file(2 * HUGE);
         let mut map = Map::bytes(2 * HUGE)
             .from(&file, 0)
@@ -203,14 +189,12 @@ fn a_file_that_loses_pages_is_an_error() {
             Errno::FAULT
         );
     });
-    assert!(status.success());
 }
 
 #[test]
 fn neighbours_in_ordinary_pages_are_not_covered() {
     needs!(huge_2mb, linux = "5.16");
-    let _turn = turn();
-    let status = in_child!({
+    sound!(huge, {
         let file = huge_file(HUGE);
         // Ordinary pages all around a hole of one ordinary page, where no huge page fits.
         let mut around = anonymous(4 * HUGE);
@@ -264,5 +248,4 @@ fn neighbours_in_ordinary_pages_are_not_covered() {
         assert_eq!(error.errno(), Errno::INVAL, "{error}");
         assert!(error.into_map().unwrap().iter().all(|&byte| byte == 7));
     });
-    assert!(status.success());
 }
