@@ -45,9 +45,16 @@ fn an_empty_pool_is_an_error_that_says_so() {
         assert_refused(huge(1, perms::None), "0 of 0");
         let mut map = anonymous(HUGE);
         map.fill(7);
-        let map = map.remap().anonymously().with_huge_pages(HugePage::SIZE_2MB);
+        let map = map
+            .remap()
+            .anonymously()
+            .with_huge_pages(HugePage::SIZE_2MB);
         let map = map.with(perms::Read).unwrap_err().into_map();
-        assert!(map.expect("nothing was done to it").iter().all(|&byte| byte == 7));
+        assert!(
+            map.expect("nothing was done to it")
+                .iter()
+                .all(|&byte| byte == 7)
+        );
     });
 }
 
