@@ -23,7 +23,8 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
              of them, or let the kernel choose with `.anywhere()` or `.near(address)`"
         }
         Reason::MisplacedMove => {
-            "pages are moved whole, so the new address must agree with the old one modulo the page size"
+            "pages are moved whole, so the new address must agree with the old one modulo the page size; choose one that \
+             does"
         }
         Reason::NothingToGrow => {
             "an empty map knows no file and no options (locked, no_reserve, stack, dont_fork, wipe_on_fork) to make new \
@@ -82,7 +83,7 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         }
         Reason::NotNeighbours => {
             "the second map must start right where the first one ends, at a page of the same size, and atomics of both must \
-             have the same size"
+             have the same size; give the parts of a split in their order"
         }
         Reason::OtherHead => {
             "pages are replaced whole, so the new first byte must lie as far into its page as the old one; give an offset \
@@ -158,7 +159,8 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
              with `.from_device`"
         }
         Reason::SecretFile => {
-            "files of memfd_secret cannot be copied from by the kernel, so no checked copy exists"
+            "files of memfd_secret cannot be copied from by the kernel, so no checked copy exists; map it `Shared` with \
+             `.from_device`, and promise that it stays (`assume_present`)"
         }
         Reason::HugeFile => {
             "this file is in huge pages: whoever punches a hole into it can leave no page to fill it, which is SIGBUS; seal it \
@@ -166,7 +168,7 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         }
         Reason::Forbidden => "the permissions of the map do not allow this; reprotect it first",
         Reason::OutOfRange if operation == Operation::View => {
-            "the range must start before it ends and lie in the map"
+            "the range must start before it ends and lie in the map; check both of its ends"
         }
         Reason::OutOfRange => "the bytes must lie in the map",
         Reason::NotOnPage => {
@@ -197,7 +199,8 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         }
         Reason::PermissionsLost => {
             "some pages were changed before the failure and could not be changed back, so the map was unmapped; the usual \
-             cause is vm.max_map_count, or a part that was sealed by mseal"
+             cause is vm.max_map_count (raise it, or hold fewer maps), or that a part was sealed by mseal or seccomp forbids \
+             mprotect; map anew"
         }
         Reason::DroppableLocked => {
             "memory that may be dropped cannot be kept; leave out `.locked()` or `.droppable()`"
@@ -254,7 +257,8 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
              choose another address, or use `.near(address)`"
         }
         (O::Mmap, Errno::INVAL) => {
-            "the kernel takes no such combination of address, length, offset and flags for this file"
+            "this driver takes no such map: of another kind (a secret is only mapped `Shared`), length or offset than it knows; \
+             ask for those that its documentation names, for a packet socket or a performance event after it was set up"
         }
         (O::Mmap, Errno::NFILE | Errno::MFILE) => "too many files are open; close some",
         (O::Mmap, Errno::NODEV) => {
@@ -264,13 +268,20 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "no room: the address space, RLIMIT_AS (ulimit -v), the commit limit (vm.overcommit_memory) or vm.max_map_count \
              is used up, or the addresses lie outside of it; ask for fewer bytes, hold fewer maps, or use `.no_reserve()`"
         }
-        (O::Mmap, Errno::OVERFLOW) => "the map would end past the largest offset in a file",
-        (O::Mmap, Errno::OPNOTSUPP) => "the file system does not support this flag",
-        (O::Mmap, Errno::PERM) => {
-            "a seal or the mount (noexec) forbids it, the address is below vm.mmap_min_addr, or locking needs a higher \
-             RLIMIT_MEMLOCK"
+        (O::Mmap, Errno::OVERFLOW) => {
+            "the map would end past the largest offset that the file can have; ask for a smaller offset or fewer bytes"
         }
-        (O::Mmap, Errno::TXTBSY) => "the file is being executed or swapped to",
+        (O::Mmap, Errno::OPNOTSUPP) => {
+            "the file system or driver lacks what was asked for, such as direct access (MAP_SYNC needs DAX); leave it out"
+        }
+        (O::Mmap, Errno::PERM) => {
+            "a seal (F_SEAL_WRITE, F_SEAL_FUTURE_WRITE), the mount (noexec), the driver or a security module forbids it, \
+             RLIMIT_MEMLOCK is 0 and `.locked()` was asked for, or the address is below vm.mmap_min_addr; map it `Private` \
+             or with fewer permissions, or raise the limit (ulimit -l)"
+        }
+        (O::Mmap, Errno::TXTBSY) => {
+            "the file is used as swap space; name another, or switch that off (swapoff)"
+        }
         (O::Mprotect, Errno::ACCESS) => {
             "the file was not opened for writing and the map is shared, or a policy forbids pages that are executable; open \
              it for reading and writing, or map it `Private`"
@@ -280,7 +291,8 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
              fewer maps; or the commit limit (vm.overcommit_memory) has no room for private pages that become writable"
         }
         (O::Mprotect, Errno::PERM) => {
-            "a part is sealed by mseal, and sealed pages keep their permissions"
+            "a part is sealed by mseal, and sealed pages keep their permissions for ever, or seccomp or a security module \
+             forbids the call; map other pages, or allow it"
         }
         (O::MmapHuge, Errno::NOMEM) => {
             "reserve more of them (as root, write a number to nr_hugepages there, best soon after boot), or map ordinary pages \
@@ -318,7 +330,10 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "unmapping the middle of a mapping makes two of it, and there are vm.max_map_count of them; raise it, or unmap \
              other maps first"
         }
-        (O::Munmap, Errno::PERM) => "a part is sealed by mseal, and sealed pages stay mapped",
+        (O::Munmap, Errno::PERM) => {
+            "a part is sealed by mseal, and sealed pages stay mapped for ever, or seccomp forbids munmap; leak the map, or \
+             allow the call"
+        }
         (O::Populate, Errno::FAULT) => {
             "some page could not be brought in: the file ends before the map does, its storage is full or failed, or the \
              device has no page there; map less, or extend the file first"
@@ -351,41 +366,77 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         }
         (O::Resize | O::Move | O::Take | O::Duplicate, Errno::FAULT) => {
             "the kernel holds this map as several mappings, since parts of it were locked, advised or joined, and works on \
-             one only; split it where they meet"
+             one only (split it where they meet); or the driver of a device does not let its pages grow or be mapped twice \
+             (map its descriptor again)"
         }
         (O::Resize, Errno::INVAL) => {
             "no room of this length exists in the address space; ask for fewer bytes"
         }
         (O::Resize | O::Move | O::Take | O::Duplicate, Errno::NOMEM) => {
             "no room: what follows the map is taken (if it is to stay where it is), or the address space, RLIMIT_AS, the \
-             commit limit (vm.overcommit_memory) or vm.max_map_count is used up"
+             commit limit (vm.overcommit_memory) or vm.max_map_count is used up; hold fewer maps, or ask for fewer bytes"
         }
         (O::Move, Errno::EXIST) => "something is mapped there; choose another address",
         (O::Take, Errno::INVAL) => "emptying pages of files by moving them needs Linux 5.13",
+        (O::Move | O::Mremap, Errno::INVAL) => {
+            "the driver behind these pages ties them to their address; map its descriptor anew at the other one"
+        }
         (O::Duplicate, Errno::INVAL) => {
             "the driver behind this map does not let it be mapped twice so; map the descriptor again"
         }
         (O::Resize | O::Move | O::Take | O::Duplicate, Errno::PERM) => {
-            "a part is sealed by mseal, and sealed pages stay"
+            "a part is sealed by mseal, and sealed pages stay where they are for ever, or seccomp forbids mremap; map anew \
+             and copy, or allow the call"
         }
-        (O::Mseal, Errno::NOSYS) => "mseal needs Linux 6.10 and a 64-bit kernel",
+        (O::Mseal, Errno::NOMEM) => {
+            "a part that is sealed is a mapping of its own, and there are vm.max_map_count of them; raise it, hold fewer maps, \
+             or seal maps that are not parts of others"
+        }
+        (O::Mseal, Errno::NOSYS) => {
+            "mseal needs Linux 6.10 and a 64-bit kernel; do without, or use `leak` for a map that lives for ever"
+        }
         (O::Madvise, Errno::AGAIN | Errno::NOMEM) => {
-            "advice for a part makes a mapping of its own, and there are vm.max_map_count of them; or memory ran out"
+            "advice for a part makes a mapping of its own, and there are vm.max_map_count of them (raise it, or hold fewer \
+             maps); or memory ran out (try again with fewer bytes)"
+        }
+        (O::Madvise, Errno::OPNOTSUPP) => {
+            "the file system behind these pages has no holes; write zeros instead"
+        }
+        (O::Madvise, Errno::PERM) => {
+            "the file is sealed against new writes (F_SEAL_FUTURE_WRITE), which holes are too, and only maps from before write \
+             it; write zeros through the map instead"
+        }
+        (O::Madvise, Errno::BUSY) => {
+            "the pages are in use elsewhere, as by a transfer that is still going on; try again"
+        }
+        (O::Madvise, Errno::TXTBSY) => {
+            "the file is used as swap space; leave its blocks alone, or switch that off (swapoff)"
         }
         (O::Madvise, Errno::INVAL) => {
-            "this kernel, or these pages (of a device, of a secret, locked, or without permission to read and write), do not \
-             know the advice; each constant of Advice says since when it exists"
+            "this kernel, or these pages (of a device, of a secret, huge, locked, or without permission to read and write), do \
+             not know the advice: each constant of Advice says since when it exists; unlock the pages first, or leave it out"
         }
         (O::Madvise, Errno::FAULT) => {
-            "some page could not be brought in: the file ends before the map does, or its storage failed"
+            "some page could not be brought in: the file ends before the map does, or its storage is full or failed; name \
+             fewer bytes, or extend the file"
         }
-        (O::Mlock, Errno::NOMEM | Errno::PERM) => {
-            "locked memory would pass RLIMIT_MEMLOCK (ulimit -l), or a page could not be brought in: past the end of a file, \
-             or without permission to read or write it"
+        (O::Mlock, Errno::PERM) => {
+            "RLIMIT_MEMLOCK is 0, so nothing may be locked; raise it (ulimit -l)"
+        }
+        (O::Mlock, Errno::NOMEM) => {
+            "locked memory would pass RLIMIT_MEMLOCK (raise it: ulimit -l); or a page could not be brought in, past the end of a \
+             file or without permission to read or write it (lock fewer bytes); or the locked part would be one mapping more \
+             than vm.max_map_count (lock the whole map)"
+        }
+        (O::Munlock, Errno::NOMEM) => {
+            "a part that is not locked is a mapping of its own, and there are vm.max_map_count of them; raise it, or unlock \
+             the whole map"
         }
         (O::Mlock, Errno::AGAIN) => "some pages could not be brought in now; try again",
         (O::Msync, Errno::BUSY) => "pages that are locked are not invalidated; unlock them first",
-        (O::Msync, Errno::IO) => "the storage failed, and what was written may be lost",
+        (O::Msync, Errno::IO | Errno::NOSPC | Errno::DQUOT) => {
+            "the storage failed or is full, and what was written may be lost; check it, and write again"
+        }
         (O::Open, Errno::ACCESS) => {
             "this user may not open the file; check its mode and those of the directories above it"
         }
@@ -411,16 +462,33 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "the storage has no room for so many blocks, or the quota forbids them; free some, or grow by less"
         }
         (O::Fallocate, Errno::FBIG) => {
-            "the file would be larger than its file system or RLIMIT_FSIZE (ulimit -f) allows"
+            "the file would be larger than its file system or RLIMIT_FSIZE allows; grow by less, or raise the limit (ulimit -f)"
         }
         (O::Fallocate, Errno::NODEV | Errno::OPNOTSUPP | Errno::NOSYS) => {
             "the file system (or block device) cannot allocate blocks beforehand; make the file longer with `set_len` and the \
              map with `resize`, and expect errors of copies when the storage is full"
         }
         (O::Fallocate, Errno::PERM) => {
-            "the file is sealed against growing, immutable, or open for appending only"
+            "the file is sealed against growing or writing, immutable (chattr +i), or open for appending only; use a file \
+             without that"
         }
-        (O::Fallocate, Errno::TXTBSY) => "the file is being used as swap space",
+        (O::Fallocate, Errno::TXTBSY) => "the file is used as swap space; name another",
+        (O::Open, Errno::INVAL) => {
+            "a path has no zero byte, and this one has; or the flags are not for such a file; check the path"
+        }
+        (O::Open, Errno::LOOP) => {
+            "too many symbolic links stand in the path, or they lead in a circle; check the path"
+        }
+        (O::Open, Errno::NAMETOOLONG) => {
+            "the path has more than 4095 bytes, or a part of it more than 255; use a shorter one, from a nearer directory"
+        }
+        (O::Open, Errno::ROFS) => {
+            "the file system is mounted read-only; map it `Private` or with perms::Read, or mount it anew"
+        }
+        (O::Open, Errno::PERM) => {
+            "the file is immutable or may only be appended to (chattr), or is a memory file sealed against writing; open it \
+             for reading only: map it `Private`, or with perms::Read"
+        }
         (O::Open, Errno::NOENT) => "there is no such file; check the path",
         (O::Open, Errno::NOTDIR) => "a part of the path is no directory; check the path",
         (O::Open, Errno::NXIO) => {
@@ -429,7 +497,7 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         (O::Open, Errno::TXTBSY) => "the file is being executed; open it for reading only",
         (O::Open, Errno::MFILE | Errno::NFILE) => "too many files are open; close some",
         (O::Fstatfs | O::Fstat, Errno::BADF) => {
-            "the descriptor is closed or was opened with O_PATH"
+            "the descriptor is closed; keep it open until the map is made"
         }
         (O::Sigaction, Errno::PERM | Errno::ACCESS | Errno::NOSYS) => {
             "seccomp forbids rt_sigaction; install the handler before the sandbox, or copy without it"
@@ -447,7 +515,8 @@ pub(crate) fn copy_hint(errno: Errno) -> &'static str {
              device's own or secret pages; copy less, or extend the file"
         }
         Errno::NOSYS => {
-            "this kernel was built without process_vm_readv (CONFIG_CROSS_MEMORY_ATTACH), or seccomp hides it"
+            "this kernel was built without process_vm_readv and process_vm_writev (CONFIG_CROSS_MEMORY_ATTACH), or seccomp \
+             hides them; allow them for this process, or use memory whose pages stay, which is copied without them"
         }
         Errno::PERM | Errno::ACCESS => {
             "seccomp or a security module forbids process_vm_readv and process_vm_writev; allow them for this process"

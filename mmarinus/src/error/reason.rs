@@ -135,7 +135,10 @@ impl Operation {
                 )
             }
             Self::Fallocate => write!(f, "fallocate of {a} bytes from offset {b}"),
-            Self::Grow => write!(f, "growing the map at {b:#x} to {a} bytes with its file"),
+            Self::Grow => write!(
+                f,
+                "growing the map at {b:#x} to {a} bytes with its file (grow_file)"
+            ),
             Self::Name => write!(f, "naming {a} bytes at {b:#x} (prctl)"),
             Self::Preallocate => write!(f, "preallocating {a} bytes at {b:#x} (madvise)"),
             Self::Resize => write!(f, "resizing the map at {b:#x} to {a} bytes (mremap)"),
@@ -146,7 +149,9 @@ impl Operation {
             Self::Split => write!(f, "split at byte {a} of a map at {b:#x}"),
             Self::View => write!(f, "the range of bytes {a}..{b}"),
             Self::Atomics => match reason {
-                Reason::Misaligned => write!(f, "taking {b:#x} for an atomic of {a} bytes"),
+                Reason::Misaligned => {
+                    write!(f, "taking {b:#x} for an atomic of {a} bytes (atomics)")
+                }
                 Reason::Ragged => write!(f, "taking {b} bytes for atomics of {a}"),
                 _ => write!(
                     f,
@@ -171,8 +176,14 @@ impl Operation {
                     "taking a map whose atomics have {b} bytes for a struct of {a} (into_shared)"
                 ),
             },
-            Self::Read => write!(f, "reading from a map at byte {a}, after {b} bytes,"),
-            Self::Write => write!(f, "writing to a map at byte {a}, after {b} bytes,"),
+            Self::Read => write!(
+                f,
+                "reading from a map at byte {a}, after {b} bytes (process_vm_readv)"
+            ),
+            Self::Write => write!(
+                f,
+                "writing to a map at byte {a}, after {b} bytes (process_vm_writev)"
+            ),
             Self::BlockSize => f.write_str("ioctl(BLKGETSIZE64)"),
             Self::PkeyAlloc | Self::Open | Self::Fstat | Self::Fstatfs | Self::Sigaction => {
                 f.write_str(self.name())

@@ -117,12 +117,11 @@ impl fmt::Display for Fault {
         } else {
             "reading from"
         };
-        write!(
-            f,
-            "{verb} a map failed at byte {} with {}: ",
-            self.offset(),
-            Named(self.errno)
-        )?;
+        write!(f, "{verb} a map failed at byte {}", self.offset())?;
+        if self.reason == Reason::Kernel {
+            write!(f, " ({})", self.cause().operation.name())?;
+        }
+        write!(f, " with {}: ", Named(self.errno))?;
         f.write_str(match self.reason {
             Reason::OutOfRange => "the bytes must lie in the map",
             Reason::Forbidden => "the permissions of the map do not allow this; reprotect it first",

@@ -14,6 +14,7 @@ mod droppable;
 mod duplicate;
 mod effects;
 mod error;
+mod error_table;
 mod grow;
 mod hints;
 mod huge;

@@ -146,6 +146,7 @@ pub(crate) enum Call {
     Munmap,
     Mremap,
     Msync,
+    Mseal,
     ProcessVmReadv,
     ProcessVmWritev,
     Exit,
@@ -169,6 +170,7 @@ impl Call {
                 Self::Tgkill => 234,
                 Self::ProcessVmReadv => 310,
                 Self::ProcessVmWritev => 311,
+                Self::Mseal => 462,
             }
         } else if cfg!(any(target_arch = "aarch64", target_arch = "riscv64")) {
             match self {
@@ -182,6 +184,7 @@ impl Call {
                 Self::Msync => 227,
                 Self::ProcessVmReadv => 270,
                 Self::ProcessVmWritev => 271,
+                Self::Mseal => 462,
             }
         } else {
             return Err(format!("the number of {self:?} is not known here"));
@@ -257,6 +260,21 @@ pub(crate) fn forbid(calls: &[Call], errno: Errno) -> Result<(), String> {
 ///
 /// The answer is the reason why that cannot be.
 pub(crate) fn mount_memory(directory: &std::path::Path, bytes: usize) -> Result<(), String> {
+    mount_over(directory, c"tmpfs", 0, &format!("size={bytes}"))
+}
+
+/// The flag of a mount whose files are not executed: `MS_NOEXEC`.
+pub(crate) const NOEXEC: c_ulong = 8;
+
+/// Mounts an empty file system over a directory, for the calling thread alone.
+///
+/// The answer is the reason why that cannot be.
+pub(crate) fn mount_over(
+    directory: &std::path::Path,
+    kind: &core::ffi::CStr,
+    flags: c_ulong,
+    options: &str,
+) -> Result<(), String> {
     use std::ffi::CString;
     use std::os::unix::ffi::OsStrExt;
     const CLONE_NEWNS: c_int = 0x0002_0000;
@@ -268,17 +286,17 @@ pub(crate) fn mount_memory(directory: &std::path::Path, bytes: usize) -> Result<
         _ => Err(format!("{what}: {}", io::Error::last_os_error())),
     };
     let directory = CString::new(directory.as_os_str().as_bytes()).expect("a path has no zeros");
-    let size = CString::new(format!("size={bytes}")).expect("no zeros");
+    let options = CString::new(options).expect("no zeros");
     let none = core::ptr::null();
     // SAFETY: the call takes a number; the thread alone gets mounts of its own.
     done(unsafe { unshare(CLONE_NEWNS) }, "unshare")?;
     // SAFETY: the strings live until the call returns; it changes the mounts of this thread alone.
     let private = unsafe { mount(none, c"/".as_ptr(), none, MS_REC | MS_PRIVATE, none.cast()) };
     done(private, "mount of / as private")?;
-    let kind = c"tmpfs".as_ptr();
+    let (kind, data) = (kind.as_ptr(), options.as_ptr().cast());
     // SAFETY: as above.
-    let mounted = unsafe { mount(kind, directory.as_ptr(), kind, 0, size.as_ptr().cast()) };
-    done(mounted, "mount of a tmpfs")
+    let mounted = unsafe { mount(kind, directory.as_ptr(), kind, flags, data) };
+    done(mounted, "mount over a directory")
 }
 
 /// Ends the main thread, but not the process, and waits until it is gone. Only in a child, and not on its main thread.
