@@ -17,7 +17,10 @@ pub(super) fn provoke(table: &mut Table) {
             "madvise EAGAIN",
             "mseal ENOMEM",
         ] {
-            table.skip(what, format!("vm.max_map_count is {limit}, or the machine is slow"));
+            table.skip(
+                what,
+                format!("vm.max_map_count is {limit}, or the machine is slow"),
+            );
         }
         return;
     }

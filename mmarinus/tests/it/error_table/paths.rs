@@ -29,7 +29,7 @@ pub(super) fn provoke(table: &mut Table) {
     if is_root() {
         let locked = at("locked");
         std::fs::write(&locked, "x").unwrap();
-        std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o000)).unwrap();
         let error = without_privileges(|| read(&locked));
         if error.errno() == Errno::ACCESS {
             note(Errno::ACCESS, error);
