@@ -68,7 +68,7 @@ impl Stats {
 
     /// Pages that the page tables of this process have, so that touching them costs no fault.
     ///
-    /// Pages of a file can be in memory without that (`mincore` tells). The page of [`zero`](Self::zero)s counts, though
+    /// Pages of a file can be in memory without that ([`Map::residency`] tells). The page of [`zero`](Self::zero)s counts, though
     /// it takes no memory: what the kernel calls `Rss` is the difference. A device's own pages do not count.
     #[must_use]
     pub fn resident(&self) -> usize {

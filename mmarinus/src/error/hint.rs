@@ -37,6 +37,13 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         Reason::OddLine => {
             "this line is not as Linux writes it; go on with the next one, and look whether something else is mounted on /proc"
         }
+        Reason::Reversed => "the range must start before it ends",
+        Reason::NoSuchNode => {
+            "no kernel has so many nodes; /sys/devices/system/node/online lists those that are there"
+        }
+        Reason::UnknownPolicy => {
+            "the policy there is newer than this crate; mmarinus_sys::get_mempolicy_at tells its number"
+        }
         Reason::OnlyGrows => "the map has more bytes already; `resize` makes it shorter",
         Reason::OtherFile => {
             "this is not the file that is mapped: its device or its number is another one; hand in the descriptor that the map \
@@ -455,6 +462,40 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "too many files are open, and this opens one; close some"
         }
         (O::Maps | O::Stats, Errno::NOMEM) => "the kernel had no memory for the work; try again",
+        (O::Mincore, Errno::AGAIN) => "the kernel has no memory for the answer; try again",
+        (O::PageCache, Errno::NOSYS) => {
+            "cachestat needs Linux 6.5; use `residency` of a map instead"
+        }
+        (O::PageCache, Errno::PERM) => {
+            "what is in the page cache is told only to who owns the file or may write it"
+        }
+        (O::Mbind | O::HomeNode | O::GetMempolicy | O::MovePages, Errno::NOSYS) => {
+            "this kernel is built without NUMA (CONFIG_NUMA), or, for the home node, is older than Linux 5.17; leave memory \
+             where it is"
+        }
+        (O::Mbind, Errno::INVAL) => {
+            "the policy names no node that is there and allowed (`numa::allowed()` tells them), or its mode or a flag needs a \
+             newer kernel: preferred_many and balancing Linux 5.15, weighted_interleave Linux 6.9"
+        }
+        (O::Mbind, Errno::IO) => {
+            "a page that is there does not follow the policy: it is in use by others, pinned, or its node is full; use \
+             `Existing::Stay`, or `Existing::MoveAll` as root"
+        }
+        (O::HomeNode, Errno::INVAL) => {
+            "this node is not there; /sys/devices/system/node/online lists those that are"
+        }
+        (O::HomeNode, Errno::NOENT | Errno::OPNOTSUPP) => {
+            "a home node belongs to a policy of bind or preferred_many; set that for all of the range before"
+        }
+        (O::Mbind | O::MovePages, Errno::PERM) => {
+            "moving pages that other processes map needs CAP_SYS_NICE; use `Existing::Move`, or `migrate`"
+        }
+        (O::Mbind | O::HomeNode, Errno::NOMEM) => {
+            "a part with a policy of its own is a mapping of its own, and there are vm.max_map_count of them; or memory ran out"
+        }
+        (O::MovePages, Errno::ACCESS | Errno::NODEV) => {
+            "this node is not there, or not one that the process may use (a cpuset); `numa::allowed()` tells those that are"
+        }
         (O::Fallocate, Errno::BADF) => {
             "the descriptor is not open for writing; open the file for reading and writing"
         }

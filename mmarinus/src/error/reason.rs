@@ -37,6 +37,14 @@ pub(crate) enum Operation {
     PopulateHuge,
     Name,
     Preallocate,
+    Mincore,
+    PageCache,
+    Mbind,
+    HomeNode,
+    GetMempolicy,
+    MovePages,
+    /// Making a policy.
+    Numa,
     #[cfg_attr(
         not(feature = "std"),
         expect(dead_code, reason = "only `Map::load` opens files")
@@ -78,6 +86,13 @@ impl Operation {
             Self::Grow => "grow_file",
             Self::Populate | Self::PopulateHuge | Self::Preallocate => "madvise",
             Self::Name => "prctl",
+            Self::Mincore => "mincore",
+            Self::PageCache => "cachestat",
+            Self::Mbind => "mbind",
+            Self::HomeNode => "set_mempolicy_home_node",
+            Self::GetMempolicy => "get_mempolicy",
+            Self::MovePages => "move_pages",
+            Self::Numa => "numa",
             Self::Open => "open",
             Self::Fstat => "fstat",
             Self::Fstatfs => "fstatfs",
@@ -111,7 +126,11 @@ impl Operation {
             | Self::Munlock
             | Self::MemfdSecret
             | Self::PkeyMprotect
-            | Self::Msync => {
+            | Self::Msync
+            | Self::Mincore
+            | Self::Mbind
+            | Self::HomeNode
+            | Self::MovePages => {
                 write!(f, "{} of {a} bytes", self.name())?;
                 if b == 0 {
                     Ok(())
@@ -134,6 +153,10 @@ impl Operation {
                     "counting the pages of {a} bytes at {b:#x} (/proc/thread-self/pagemap)"
                 )
             }
+            Self::PageCache => write!(f, "cachestat of the bytes {a}..{b}"),
+            Self::GetMempolicy if b == 0 => f.write_str(self.name()),
+            Self::GetMempolicy => write!(f, "get_mempolicy at {b:#x}"),
+            Self::Numa => write!(f, "taking {a} for a NUMA node"),
             Self::Fallocate => write!(f, "fallocate of {a} bytes from offset {b}"),
             Self::Grow => write!(
                 f,
@@ -258,6 +281,12 @@ pub(crate) enum Reason {
         expect(dead_code, reason = "the list of maps allocates")
     )]
     OddLine,
+    /// A range that ends before it starts.
+    Reversed,
+    /// A number that no NUMA node has.
+    NoSuchNode,
+    /// A memory policy that is newer than this crate.
+    UnknownPolicy,
     /// Fewer bytes than there are, for a call that only adds some.
     OnlyGrows,
     /// Another file than the one that is mapped.
@@ -403,6 +432,7 @@ impl Reason {
             | Self::UnreservedShared
             | Self::NoKeys
             | Self::UnreservedHuge => Errno::OPNOTSUPP,
+            Self::UnknownPolicy => Errno::OPNOTSUPP,
             Self::Forbidden => Errno::ACCESS,
             _ => Errno::INVAL,
         }

@@ -4,7 +4,9 @@
 use core::ffi::c_void;
 use core::ops::Range;
 
-use mmarinus_sys::{self as sys, Advice, Errno, MlockFlags, MsyncFlags};
+use mmarinus_sys::{
+    self as sys, Advice, Errno, MbindFlags, MlockFlags, Mpol, MpolModeFlags, MsyncFlags, NodeMask,
+};
 
 use super::Region;
 use crate::name::Name;
@@ -13,7 +15,7 @@ impl Region {
     /// The whole pages around bytes of the region. The range lies in the region.
     ///
     /// Since a range in the region ends at its last byte at the latest, its pages are the region's.
-    fn around(&self, range: Range<usize>) -> (*mut c_void, usize) {
+    pub(crate) fn around(&self, range: Range<usize>) -> (*mut c_void, usize) {
         debug_assert!(range.start <= range.end && range.end <= self.len);
         if range.is_empty() {
             return (self.as_ptr().cast(), 0);
@@ -95,6 +97,34 @@ impl Region {
             return Ok(());
         }
         sys::set_vma_anon_name(start, len, name.as_c_str())
+    }
+
+    /// Sets the memory policy of the pages around a range. Pages of a pool are there already.
+    pub(crate) fn set_policy(
+        &self,
+        range: Range<usize>,
+        (mode, mode_flags, nodes): (Mpol, MpolModeFlags, &NodeMask),
+        existing: MbindFlags,
+    ) -> Result<(), Errno> {
+        let (start, len) = self.around(range);
+        if len == 0 {
+            return Ok(());
+        }
+        self.cut_around((start, len));
+        // SAFETY:
+        // - The pages are owned (invariant).
+        // - Huge pages that could not be had any more are there already, by the caller.
+        unsafe { sys::mbind(start, len, mode, mode_flags, nodes, existing) }
+    }
+
+    /// Sets the node that the policy of the pages around a range starts from.
+    pub(crate) fn set_home_node(&self, range: Range<usize>, node: usize) -> Result<(), Errno> {
+        let (start, len) = self.around(range);
+        if len == 0 {
+            return Ok(());
+        }
+        self.cut_around((start, len));
+        sys::set_mempolicy_home_node(start, len, node)
     }
 
     /// Seals the pages: nobody unmaps, moves or reprotects them again.

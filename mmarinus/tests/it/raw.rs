@@ -153,6 +153,10 @@ pub(crate) enum Call {
     Tgkill,
     Ioctl,
     Fallocate,
+    Mbind,
+    GetMempolicy,
+    MovePages,
+    Cachestat,
 }
 
 impl Call {
@@ -164,6 +168,10 @@ impl Call {
                 Self::Munmap => 11,
                 Self::Ioctl => 16,
                 Self::Fallocate => 285,
+                Self::Mbind => 237,
+                Self::GetMempolicy => 239,
+                Self::MovePages => 279,
+                Self::Cachestat => 451,
                 Self::Mremap => 25,
                 Self::Msync => 26,
                 Self::Exit => 60,
@@ -176,6 +184,10 @@ impl Call {
             match self {
                 Self::Ioctl => 29,
                 Self::Fallocate => 47,
+                Self::Mbind => 235,
+                Self::GetMempolicy => 236,
+                Self::MovePages => 239,
+                Self::Cachestat => 451,
                 Self::Exit => 93,
                 Self::Tgkill => 131,
                 Self::Munmap => 215,
