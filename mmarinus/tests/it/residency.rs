@@ -1,4 +1,5 @@
 //! What is in memory of a range: the runs that the kernel tells, and that they end where the range does.
+#![allow(clippy::single_range_in_vec_init, reason = "a run is a range")]
 
 use core::ops::{Bound, Range};
 
