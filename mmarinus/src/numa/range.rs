@@ -2,7 +2,7 @@
 
 use core::ops::RangeBounds;
 
-use mmarinus_sys::{get_mempolicy_at, page_size};
+use mmarinus_sys::{ProtFlags, get_mempolicy_at};
 
 use super::policy::no_such_node;
 use super::{Existing, NodeMask, Policy};
@@ -61,8 +61,10 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
         let failed = |errno| Cause::kernel(Operation::Mbind, errno, figures);
         // Pages of a pool that are not there yet could be on other nodes alone, and then touching them is SIGBUS. So they are all
         // there before, as they are since the map is accessible.
-        let is_of_pool = self.page_size() != page_size();
-        if is_of_pool && !self.is_empty() && !self.permissions().is_empty() {
+        let needed = ProtFlags::READ | ProtFlags::WRITE;
+        if self.region().is_huge() && self.permissions().intersects(needed) && !self.is_empty() {
+            let (address, len) = self.pages();
+            let failed = |errno| Cause::kernel(Operation::PopulateHuge, errno, [len, address]);
             self.region().populate(self.permissions()).map_err(failed)?;
         }
         self.region()

@@ -12,17 +12,17 @@ use crate::common::{anonymous, bytes_of, disk_file, file_map, page};
 use crate::testing::needs;
 
 /// The size of the pages of these tests in bytes.
-const HUGE: usize = 2 << 20;
+pub(crate) const HUGE: usize = 2 << 20;
 
 /// Holds the pool, which all tests share, and looks at its end whether all pages are back.
-struct Pool {
+pub(crate) struct Pool {
     _turn: MutexGuard<'static, ()>,
     before: [u64; 2],
 }
 
 impl Pool {
     /// Waits for the pool.
-    fn take() -> Self {
+    pub(crate) fn take() -> Self {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         Self {
@@ -44,7 +44,7 @@ impl Pool {
     }
 
     /// Asserts that no page is missing.
-    fn assert_whole(self) {
+    pub(crate) fn assert_whole(self) {
         assert_eq!(self.used(), [0, 0], "huge pages were lost");
     }
 }

@@ -6,11 +6,12 @@ use mmarinus::backing::Backing;
 use mmarinus::kind::Kind;
 use mmarinus::numa::{self, Existing, Mode, NodeMask, Policy};
 use mmarinus::perms::Permissions;
-use mmarinus::{Advice, Errno, Map, Shared, perms};
+use mmarinus::{Advice, Errno, HugePage, Map, Shared, perms};
 
 use crate::common::{
     Vma, anonymous, bytes_of, file_map, older_than, page, shared, without_privileges,
 };
+use crate::huge::{HUGE, Pool};
 use crate::raw::{self, Call};
 use crate::testing::{in_child, needs, skip};
 
@@ -335,6 +336,37 @@ fn every_kind_of_map_has_a_policy() {
     map.set_policy(.., &policy, Existing::Stay).unwrap();
     assert_eq!(modes(&map), [Mode::Interleave; 2]);
     assert_eq!(Vma::of(&map).perms, "---p");
+}
+
+#[test]
+fn huge_pages_are_there_before_a_policy_and_after() {
+    needs!(huge_2mb);
+    let Some(nodes) = nodes() else {
+        skip!("the kernel is built without NUMA");
+    };
+    let pool = Pool::take();
+    let mut map = Map::bytes(HUGE)
+        .anywhere()
+        .anonymously()
+        .with_huge_pages(HugePage::SIZE_2MB)
+        .with(perms::ReadWrite)
+        .unwrap();
+    // A range rounds outward to whole huge pages.
+    map.set_policy(5..6, &Policy::bind(nodes), Existing::Stay)
+        .unwrap();
+    assert_eq!(map.policy_at(HUGE - 1).unwrap(), Policy::bind(nodes));
+    assert_eq!(map.stats().unwrap().resident(), HUGE);
+    map.fill(1);
+    for node in nodes.iter() {
+        // Whether it can move depends on the pool of that node; the page stays there in any case.
+        let moved = map.migrate(.., node).unwrap();
+        assert!(moved == HUGE || moved == 0, "{moved}");
+        let _ = map.set_policy(.., &Policy::bind(only(node)), Existing::Move);
+        assert!(map.iter().all(|&byte| byte == 1));
+        assert_eq!(map.stats().unwrap().resident(), HUGE);
+    }
+    drop(map);
+    pool.assert_whole();
 }
 
 #[test]

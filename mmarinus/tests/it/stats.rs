@@ -5,16 +5,17 @@ use core::ops::Range;
 use mmarinus::backing::{Backing, Written};
 use mmarinus::kind::Kind;
 use mmarinus::perms::Permissions;
-use mmarinus::{Advice, Errno, Map, Private, Shared, Stats, perms};
+use mmarinus::{Advice, Errno, HugePage, Map, Private, Shared, Stats, perms};
 use mmarinus_sys::Support;
 use rustix::process::Resource;
 
 use crate::common::{Vma, anonymous, disk_file, file_map, limit, memory_file, page, shared};
+use crate::huge::{HUGE, Pool};
 use crate::raw::{self, Call};
 use crate::testing::{in_child, needs, skip};
 
 /// A huge page that the kernel makes by itself.
-fn huge() -> usize {
+fn thp() -> usize {
     Support::thp_size().unwrap_or(page())
 }
 
@@ -273,7 +274,7 @@ fn guards_are_counted() {
 #[test]
 fn huge_pages_are_counted_as_far_as_the_map_goes() {
     needs!(collapse);
-    let huge = huge();
+    let huge = thp();
     let mut map = Map::bytes(2 * huge)
         .aligned_to(huge)
         .anonymously()
@@ -311,7 +312,7 @@ fn a_huge_page_of_zeros_is_no_memory() {
         skip!("the kernel has no huge page of zeros");
     }
     both_ways!(|| {
-        let huge = huge();
+        let huge = thp();
         let map = Map::bytes(huge)
             .aligned_to(huge)
             .anonymously()
@@ -335,6 +336,40 @@ fn a_huge_page_of_zeros_is_no_memory() {
             );
         }
     });
+}
+
+#[test]
+fn pages_of_a_pool_are_huge() {
+    needs!(huge_2mb);
+    let pool = Pool::take();
+    let map = Map::bytes(1)
+        .anywhere()
+        .anonymously()
+        .with_huge_pages(HugePage::SIZE_2MB)
+        .with(perms::ReadWrite)
+        .unwrap();
+    let own = stats(&map);
+    assert_eq!(
+        (own.len(), own.page_size(), own.resident()),
+        (HUGE, HUGE, HUGE)
+    );
+    assert_eq!((own.huge(), own.zero()), (Some(HUGE), Some(0)));
+    assert_eq!((own.dirty(), own.swapped()), (Some(HUGE), Some(0)));
+    assert_eq!(map.residency(..).unwrap().count(), 1);
+    drop(map);
+    let map = Map::bytes(1)
+        .anywhere()
+        .anonymously()
+        .with_kind(Shared)
+        .with_huge_pages(HugePage::SIZE_2MB)
+        .with(perms::ReadWrite)
+        .unwrap();
+    let shared = stats(&map);
+    assert_eq!((shared.resident(), shared.huge()), (HUGE, Some(HUGE)));
+    // The kernel does not count it as dirty or clean.
+    assert_eq!(shared.dirty(), None);
+    drop(map);
+    pool.assert_whole();
 }
 
 #[test]
