@@ -244,6 +244,51 @@ mod tests {
     }
 
     #[test]
+    fn every_name_stands_on_the_page_of_safe_forms_and_no_other() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let read = |path: &str| std::fs::read_to_string(format!("{root}/{path}")).expect(path);
+        let rows = parse(&read(PATH)).expect("the table");
+        let page = read("docs/COVERAGE.md");
+        // The first column of each row is a list of names, each between backquotes.
+        let cells = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+        let listed: Vec<&str> = cells
+            .flat_map(|cell| cell.split(", "))
+            .map(|name| name.trim_matches('`'))
+            .collect();
+        let expected = rows.iter().filter(|row| row.counts());
+        let missing: Vec<&str> = expected
+            .map(|row| row.name.as_str())
+            .filter(|name| !listed.contains(name))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "docs/COVERAGE.md does not say where these are: {missing:?}"
+        );
+        for (index, name) in listed.iter().enumerate() {
+            let known = rows.iter().any(|row| row.counts() && row.name == *name);
+            assert!(
+                known,
+                "docs/COVERAGE.md names {name}, which is not in {PATH}"
+            );
+            assert!(
+                !listed[..index].contains(name),
+                "docs/COVERAGE.md names {name} twice"
+            );
+        }
+        // And each line says something of them.
+        for line in page.lines().filter(|line| line.starts_with("| `")) {
+            let said = line
+                .trim_end_matches(" |")
+                .split(" | ")
+                .nth(1)
+                .unwrap_or_default();
+            assert!(said.len() > 5, "{line}");
+        }
+    }
+
+    #[test]
     fn half_a_row_is_refused() {
         for line in [
             "g\tA\tvalue\tA\tall\t1",
