@@ -1,4 +1,5 @@
 //! What the subjects share: patterns, files in memory as others make them, and what is open.
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
