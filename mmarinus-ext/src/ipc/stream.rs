@@ -134,7 +134,8 @@ impl Connection<UnixStream> {
     ///
     /// The message is gone, and the next one can be received:
     ///
-    /// - [`Error::WrongCount`]: the descriptors are not as many as the message says.
+    /// - [`Error::WrongCount`], [`Error::TooManyFds`]: the descriptors are not as many as the message says, or more than this
+    ///   side takes.
     /// - [`Error::LostFds`]: this process may have no more descriptors open.
     ///
     /// The connection is of no more use for receiving:
