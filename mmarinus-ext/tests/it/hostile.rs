@@ -409,3 +409,76 @@ fn a_socket_of_another_kind_is_an_error() {
     assert!(matches!(far.receive(), Err(Error::NoMessage)));
     assert!(matches!(far.receive(), Err(Error::Broken)));
 }
+
+/// Numbers that look random, and are the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: usize) -> usize {
+        // Knuth's linear congruential generator.
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % below
+    }
+
+    /// Messages, of which some are true, and bytes that are none.
+    fn bytes(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for _ in 0..1 + self.roll(5) {
+            let len = self.roll(40);
+            bytes.extend(header(self.roll(4) as u32, len as u64));
+            bytes.extend(vec![7; len]);
+        }
+        if self.roll(2) == 0 {
+            let place = self.roll(bytes.len());
+            bytes[place] ^= 1 << self.roll(8);
+        }
+        bytes.truncate(bytes.len() - self.roll(3));
+        bytes
+    }
+}
+
+#[test]
+fn any_bytes_are_survived() {
+    let status = in_child!({
+        let file = sealed(b"x");
+        let fds = [file.as_fd(); 5];
+        let before = open_descriptors();
+        let mut dice = Dice(1);
+        let (mut whole, mut refused) = (0, 0);
+        for _ in 0..crate::testing::times(2000) {
+            let (near, mut far) = stream();
+            far = far.max_fds(3).max_payload(30 + dice.roll(10));
+            far.socket().set_nonblocking(true).unwrap();
+            let mut near = Some(near);
+            let bytes = dice.bytes();
+            let mut rest = &bytes[..];
+            loop {
+                match &near {
+                    Some(socket) if !rest.is_empty() => {
+                        let (now, later) = rest.split_at(1 + dice.roll(rest.len()));
+                        ipc::send(socket, now, &fds[..dice.roll(20).saturating_sub(14)]).unwrap();
+                        rest = later;
+                    }
+                    _ => near = None,
+                }
+                match far.receive() {
+                    Ok(Some(message)) => {
+                        whole += 1;
+                        assert!(message.payload().len() < 40);
+                        assert!(message.fds().len() <= 3);
+                    }
+                    Ok(None) => break,
+                    Err(Error::Io(error)) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                    Err(Error::Broken) => break,
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+        assert!(whole > 0 && refused > 0, "{whole} {refused}");
+        assert_eq!(open_descriptors(), before);
+    });
+    assert!(status.success(), "{status}");
+}
