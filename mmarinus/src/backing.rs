@@ -196,6 +196,17 @@ pub trait Duplicable<K: Kind>: Backing<K> {}
 )]
 pub trait Revertible<K: Kind>: Backing<K> {}
 
+/// What is placed in a [`Reservation`](crate::Reservation) by mapping it elsewhere and moving it there: files and memory of no
+/// file.
+#[diagnostic::on_unimplemented(
+    message = "the pages of a `{Self}` are not placed by moving them",
+    note = "a driver may tie its pages to their address; `place_in_place` maps a device directly"
+)]
+pub trait Placeable: Backing<Private> + Backing<Shared> {}
+
+impl Placeable for Anonymous {}
+impl Placeable for File {}
+
 impl<K: Kind> Backing<K> for Anonymous {}
 impl<K: Kind> Backing<K> for File {}
 impl<K: Kind> Backing<K> for Device {}

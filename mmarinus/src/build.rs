@@ -64,7 +64,7 @@ impl<K: Kind, B> Builder<'_, K, B, New> {
 
     /// Maps in a free place.
     #[inline(always)]
-    fn map(&self, prepared: Prepared<'_>) -> Result<Region, Cause> {
+    pub(crate) fn map(&self, prepared: Prepared<'_>) -> Result<Region, Cause> {
         let secret = prepared.secret()?;
         let prepared = prepared.behind(secret.as_ref());
         let Prepared {

@@ -553,8 +553,10 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
         source: &Source<'new, C>,
         offset: u64,
     ) -> Builder<'new, K, C, A> {
-        let (fd, looked) = source.parts();
-        self.behind(Origin::Looked(fd, looked), offset)
+        match source.parts() {
+            (None, _) => self.behind(Origin::Anonymous(Memory::PLAIN), offset),
+            (Some(fd), looked) => self.behind(Origin::Looked(fd, looked), offset),
+        }
     }
 
     /// The same request with another source.

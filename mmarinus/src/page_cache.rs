@@ -78,7 +78,9 @@ impl Source<'_, File> {
                 return Err(cause.into());
             }
         };
-        let (fd, _) = self.parts();
+        let (Some(fd), _) = self.parts() else {
+            return Ok(PageCache::default()); // Memory of no file is in no cache.
+        };
         let stat = cachestat(fd, start, len).map_err(|errno| {
             Cause::kernel(
                 Operation::PageCache,

@@ -7,7 +7,7 @@ use mmarinus_sys::Errno;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{FileType, Stat, fstat, fstatfs};
 
-use crate::backing::{Device, File};
+use crate::backing::{Anonymous, Device, File};
 use crate::error::{Cause, Error, Operation, Reason};
 use crate::layout::{is_page_shift, page_shift};
 
@@ -28,9 +28,34 @@ use crate::layout::{is_page_shift, page_shift};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'fd, B = File> {
-    fd: BorrowedFd<'fd>,
+    /// `None` for memory of no file.
+    fd: Option<BorrowedFd<'fd>>,
     looked: Looked,
     backing: PhantomData<B>,
+}
+
+impl Source<'static, Anonymous> {
+    /// Memory of no file: zeroed pages, at every offset. Makes no system call, and has a length of 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{Private, ProtFlags, Reservation, Source};
+    ///
+    /// let reservation = Reservation::new(1 << 40)?;
+    /// let zeros = Source::anonymous();
+    /// reservation.place(0..1 << 20, &zeros, 0, Private, ProtFlags::READ | ProtFlags::WRITE)?;
+    /// # Ok::<(), mmarinus::Error>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self {
+            fd: None,
+            looked: Looked::nothing(),
+            backing: PhantomData,
+        }
+    }
 }
 
 impl<'fd> Source<'fd, File> {
@@ -48,7 +73,7 @@ impl<'fd> Source<'fd, File> {
         let fd = fd.as_fd();
         let looked = look_at_file(fd)?;
         Ok(Self {
-            fd,
+            fd: Some(fd),
             looked,
             backing: PhantomData,
         })
@@ -66,7 +91,7 @@ impl<'fd> Source<'fd, Device> {
         let fd = fd.as_fd();
         let looked = look_at_device(fd)?;
         Ok(Self {
-            fd,
+            fd: Some(fd),
             looked,
             backing: PhantomData,
         })
@@ -97,7 +122,7 @@ impl<'fd, B> Source<'fd, B> {
 
     /// The descriptor, and what was seen of it.
     #[inline]
-    pub(crate) fn parts(&self) -> (BorrowedFd<'fd>, Looked) {
+    pub(crate) fn parts(&self) -> (Option<BorrowedFd<'fd>>, Looked) {
         (self.fd, self.looked)
     }
 }

@@ -33,6 +33,8 @@ mod huge;
 mod kernel_copies;
 #[path = "soundness/map_count.rs"]
 mod map_count;
+#[path = "soundness/mirror.rs"]
+mod mirror;
 #[path = "soundness/moves.rs"]
 mod moves;
 #[path = "soundness/neighbours.rs"]
@@ -43,6 +45,8 @@ mod passed_on;
 mod pieces;
 #[path = "soundness/replaced.rs"]
 mod replaced;
+#[path = "soundness/reservation.rs"]
+mod reservation;
 #[path = "soundness/runner.rs"]
 mod runner;
 #[path = "soundness/signals.rs"]

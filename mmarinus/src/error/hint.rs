@@ -84,6 +84,9 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         Reason::PastTheEnd => {
             "the map would reach past the end of the file, where touching it is SIGBUS; ask for fewer bytes"
         }
+        Reason::NoWholePages => {
+            "a file is mirrored whole, so its length must be a whole number of pages; set it before the size is sealed"
+        }
         Reason::NoOvercommit => {
             "memory may not be overcommitted here (vm.overcommit_memory is 2, or cannot be read), so touching a hole that \
              somebody punches into the file would be SIGBUS; seal it against writing as well, or map it by `.from` and copy"
@@ -177,6 +180,9 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         Reason::OutOfRange if operation == Operation::View => {
             "the range must start before it ends and lie in the map; check both of its ends"
         }
+        Reason::OutOfRange if operation == Operation::Mirror => {
+            "a position is below the capacity, and a part is at most as long as that, so that it holds no byte twice"
+        }
         Reason::OutOfRange => "the bytes must lie in the map",
         Reason::NotOnPage => {
             "a map can only be cut where a page starts; round the offset to a multiple of `page_size()`"
@@ -203,6 +209,26 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         Reason::PlaceLost => {
             "the driver or the kernel refused, and may have unmapped the range before, so the old map is gone (`remap` keeps it, \
              where pages can be moved); check that the device maps this length and offset with these permissions"
+        }
+        Reason::RangeAbandoned => {
+            "a replacement of these pages failed, now or before, after the kernel may have unmapped them, and another thread may \
+             own the range by now; so it is never touched again; use another range"
+        }
+        Reason::RangeEmptied => {
+            "what was in the range is gone, and it is reserved again, inaccessible; the errno is what the kernel said to the new \
+             pages, mostly that their driver takes no such address, offset, length or permissions"
+        }
+        Reason::DeviceInside => {
+            "a device was placed in this reservation, and what is written to a device may make the kernel or the hardware write \
+             anywhere; `unsafe { view.write_device_at(offset, bytes) }` writes where that is known to be harmless"
+        }
+        Reason::NoPagesYet => {
+            "a reservation has no pages yet, only addresses; leave out the options for pages, and name them for what is put \
+             into it"
+        }
+        Reason::NearStack => {
+            "the main thread's stack may grow down to this address, and would do so without a fault once memory is there; ask \
+             for an address further down, or for `.anywhere()`"
         }
         Reason::PermissionsLost => {
             "some pages were changed before the failure and could not be changed back, so the map was unmapped; the usual \
@@ -274,6 +300,10 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         (O::Mmap, Errno::NOMEM) => {
             "no room: the address space, RLIMIT_AS (ulimit -v), the commit limit (vm.overcommit_memory) or vm.max_map_count \
              is used up, or the addresses lie outside of it; ask for fewer bytes, hold fewer maps, or use `.no_reserve()`"
+        }
+        (O::Mremap, Errno::NOMEM) => {
+            "moving pages needs room for a few more mappings than vm.max_map_count leaves, and nothing was moved; raise it, or \
+             hold fewer maps"
         }
         (O::Mmap, Errno::OVERFLOW) => {
             "the map would end past the largest offset that the file can have; ask for a smaller offset or fewer bytes"

@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::kind::Kind;
 use crate::map::Map;
 pub(crate) use errno::Named;
-pub(crate) use hint::copy_hint;
+pub(crate) use hint::{copy_hint, hint};
 pub(crate) use reason::{Operation, Reason};
 
 /// Why a call on a map failed, and the map if the kernel provably still has it.
@@ -122,7 +122,7 @@ impl<M> Error<M> {
     /// The likely cause on Linux and what to do about it, as a sentence.
     #[must_use]
     pub fn hint(&self) -> &'static str {
-        hint::hint(self.cause)
+        hint(self.cause)
     }
 
     /// The same error without the map, which is dropped.

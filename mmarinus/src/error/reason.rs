@@ -54,6 +54,7 @@ pub(crate) enum Operation {
     Fstatfs,
     BlockSize,
     Split,
+    Mirror,
     View,
     Atomics,
     IntoShared,
@@ -98,6 +99,7 @@ impl Operation {
             Self::Fstatfs => "fstatfs",
             Self::BlockSize => "ioctl",
             Self::Split => "split",
+            Self::Mirror => "mirror",
             Self::View => "view",
             Self::Atomics => "atomics",
             Self::IntoShared => "into_shared",
@@ -170,6 +172,7 @@ impl Operation {
             Self::Duplicate => write!(f, "mapping the {a} bytes at {b:#x} a second time (mremap)"),
             Self::Join => write!(f, "joining a map that ends at {a:#x} with one at {b:#x}"),
             Self::Split => write!(f, "split at byte {a} of a map at {b:#x}"),
+            Self::Mirror => write!(f, "the part of {b} bytes at position {a} of a mirror"),
             Self::View => write!(f, "the range of bytes {a}..{b}"),
             Self::Atomics => match reason {
                 Reason::Misaligned => {
@@ -311,6 +314,8 @@ pub(crate) enum Reason {
     NoSealGrow,
     /// More is asked for than the file has.
     PastTheEnd,
+    /// A file that ends within a page.
+    NoWholePages,
     /// Memory may not be overcommitted.
     NoOvercommit,
     /// Two maps that do not make one.
@@ -395,6 +400,16 @@ pub(crate) enum Reason {
     RangeLost,
     /// What was to be replaced in place is gone.
     PlaceLost,
+    /// A range of a reservation that may be another's since a replacement failed.
+    RangeAbandoned,
+    /// A replacement in a reservation failed after what was there had been unmapped, and the range is reserved again.
+    RangeEmptied,
+    /// A view of a reservation in which a device was placed.
+    DeviceInside,
+    /// An option for pages, of which a reservation has none.
+    NoPagesYet,
+    /// So near below the main thread's stack that it could grow there.
+    NearStack,
     /// Permissions changed half way and could not be restored.
     PermissionsLost,
     /// Droppable memory that is to be kept.
@@ -433,7 +448,9 @@ impl Reason {
             | Self::NoKeys
             | Self::UnreservedHuge => Errno::OPNOTSUPP,
             Self::UnknownPolicy => Errno::OPNOTSUPP,
-            Self::Forbidden => Errno::ACCESS,
+            Self::Forbidden | Self::DeviceInside => Errno::ACCESS,
+            Self::RangeAbandoned => Errno::FAULT,
+            Self::NearStack => Errno::EXIST,
             _ => Errno::INVAL,
         }
     }

@@ -22,7 +22,7 @@ use core::fmt;
 
 use mmarinus_sys::Errno;
 
-use crate::error::{Cause, Named, Operation, Reason, copy_hint};
+use crate::error::{Cause, Named, Operation, Reason, copy_hint, hint};
 #[cfg(all(
     feature = "fault-handler",
     any(target_arch = "x86_64", target_arch = "aarch64"),
@@ -125,6 +125,7 @@ impl fmt::Display for Fault {
         f.write_str(match self.reason {
             Reason::OutOfRange => "the bytes must lie in the map",
             Reason::Forbidden => "the permissions of the map do not allow this; reprotect it first",
+            Reason::RangeAbandoned | Reason::DeviceInside => hint(self.cause()),
             _ => copy_hint(self.errno),
         })?;
         if self.copied == 0 {

@@ -4,10 +4,13 @@
     reason = "owns mapped pages, and is the only place that maps and unmaps them"
 )]
 
+mod gate;
+mod mirror;
 mod moves;
 mod place;
 mod properties;
 mod ranges;
+mod space;
 
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
@@ -23,6 +26,7 @@ use crate::layout::{Layout, page_shift};
 pub(crate) use moves::Room;
 pub(crate) use place::Reach;
 use properties::{Known, Properties, Traits};
+pub(crate) use space::{Placed, Space, Uncopied, Writer};
 
 /// Mapped pages, and the bytes in them that were asked for.
 ///

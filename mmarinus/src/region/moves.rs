@@ -288,7 +288,7 @@ impl Region {
 
 /// The same address as a pointer to all that is mapped from there on: the halves' own pointers end where the halves do.
 #[inline]
-fn as_one(ptr: NonNull<u8>) -> NonNull<u8> {
+pub(super) fn as_one(ptr: NonNull<u8>) -> NonNull<u8> {
     #[allow(unused_mut, reason = "changed by the assembly, where there is some")]
     let mut whole = ptr.as_ptr();
     #[cfg(all(

@@ -394,3 +394,13 @@ pub(crate) fn overwrite(address: usize) {
     // SAFETY: none: the child that does this is there to be killed.
     unsafe { ptr.write_volatile(1) }
 }
+
+/// Writes what may be a device's, here `/dev/zero`, whose pages are plain memory.
+pub(crate) fn write_window(
+    window: &mmarinus::Window<'_>,
+    offset: usize,
+    bytes: &[u8],
+) -> Result<(), mmarinus::Fault> {
+    // SAFETY: the tests place no other device.
+    unsafe { window.write_device_at(offset, bytes) }
+}

@@ -6,7 +6,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use mmarinus::{Map, Private, Shared, perms};
+use mmarinus::{Map, Mirror, Private, ProtFlags, Reservation, Shared, Source, perms};
 
 use crate::common::{anonymous, bytes_of, disk_file, memory_file, page, shared};
 use crate::raw::in_fork;
@@ -127,5 +127,57 @@ fn forked_children_catch_as_well() {
         }));
         let fault = map.read_at(page() - 1, &mut [0; 2]).unwrap_err();
         assert_eq!((fault.copied(), fault.offset()), (1, page()));
+    });
+}
+
+#[test]
+fn children_do_not_write_the_mirrors_of_their_parents() {
+    sound!({
+        let mut mirror = Mirror::anonymous(page()).unwrap();
+        mirror.slice_mut(page() - 1, 2).unwrap().fill(7);
+        let taken = mirror.addr();
+        // In the child nothing is mapped there, so a hint to that address is taken.
+        assert!(in_fork(|| {
+            let mut own = anonymous_near(taken, 2 * page());
+            own.fill(9);
+            let there = own.addr() == taken;
+            core::mem::forget(own);
+            there
+        }));
+        assert_eq!(mirror.slice(page() - 1, 2).unwrap(), [7, 7]);
+    });
+}
+
+/// Private anonymous memory at an address, or elsewhere if that is taken.
+fn anonymous_near(address: usize, len: usize) -> Map<perms::ReadWrite> {
+    Map::bytes(len)
+        .near(address)
+        .anonymously()
+        .with(perms::ReadWrite)
+        .expect("memory")
+}
+
+#[test]
+fn children_have_reservations_of_their_own() {
+    sound!({
+        let rw = ProtFlags::READ | ProtFlags::WRITE;
+        let reservation = Reservation::new(4 * page()).unwrap();
+        let zeros = Source::anonymous();
+        reservation.place(..page(), &zeros, 0, Shared, rw).unwrap();
+        reservation.protect(page()..2 * page(), rw).unwrap();
+        let view = reservation.view(..2 * page()).unwrap();
+        view.write_at(0, &vec![7; 2 * page()]).unwrap();
+        assert!(in_fork(|| {
+            let placed = reservation.place(2 * page().., &zeros, 0, Private, rw);
+            let written = view.write_at(0, &[8]).is_ok() && view.write_at(page(), &[8]).is_ok();
+            placed.is_ok() && written && reservation.decommit(..).is_ok()
+        }));
+        let mut bytes = [0; 1];
+        view.read_at(0, &mut bytes).unwrap();
+        assert_eq!(bytes, [8], "shared memory is shared");
+        view.read_at(page(), &mut bytes).unwrap();
+        assert_eq!(bytes, [7], "private memory is not");
+        let beyond = reservation.view(2 * page()..).unwrap();
+        assert!(beyond.read_at(0, &mut bytes).is_err());
     });
 }
