@@ -21,6 +21,8 @@ mod bounds;
 mod caught;
 #[path = "soundness/descriptors.rs"]
 mod descriptors;
+#[path = "soundness/failures.rs"]
+mod failures;
 #[path = "soundness/fork.rs"]
 mod fork;
 #[path = "soundness/full_storage.rs"]
