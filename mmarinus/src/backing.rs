@@ -13,6 +13,23 @@
 //! | [`File`] | `.from(&file, offset)` | copies | copies |
 //! | [`Device`] | `.from_device(&fd, offset)` | copies out | copies out |
 //!
+//! What a forked child, a new program (`exec`) and a core dump get of each:
+//!
+//! | backing | forked child, `Private` | forked child, `Shared` | core dump |
+//! | --- | --- | --- | --- |
+//! | [`Anonymous`], [`Exposed`] | a copy | the same pages | both kinds |
+//! | [`Droppable`] | zeros | – | nothing |
+//! | [`File`], [`Stable`], [`Present`] | a copy of what was written, else the file | the same pages | what was written privately |
+//! | [`Sealed`], [`SizeSealed`] | as a file | the same pages | as a file; `Shared` too: memory files have no name |
+//! | [`Secret`] | – | nothing is mapped there | nothing |
+//! | [`Device`] | as its driver says | as its driver says | nothing of device memory |
+//!
+//! `exec` unmaps all of them. `.dont_fork()` leaves a hole in the child, `.wipe_on_fork()` zeros;
+//! [`Advice::DONTDUMP`](crate::Advice::DONTDUMP) keeps any map out of core dumps. What is dumped of the rest is the
+//! default of `/proc/PID/coredump_filter`, which can say otherwise; huge pages have bits of their own there (`Private` are
+//! dumped). A child's copy of atomics or of a lock is a lock of its own; and a child of a process with several threads has
+//! only one, so locks that others held there are held for ever.
+//!
 //! The four traits [`NoFault`], [`Concurrent`], [`NoRace`] and [`Unsliced`] say it of each pair of backing and kind. No pair
 //! is both `Concurrent` and `NoRace`: with both, two safe calls would give `&[u8]` and `&[AtomicU8]` over the same bytes.
 #![expect(unsafe_code, reason = "the unsafe marker traits are implemented here")]

@@ -11,7 +11,7 @@ use mmarinus::{Map, Mirror, Private, ProtFlags, Reservation, Shared, Source, per
 use crate::common::{anonymous, bytes_of, disk_file, memory_file, page, shared};
 use crate::raw::in_fork;
 use crate::signals::install;
-use crate::testing::sound;
+use crate::testing::{skip, sound};
 
 #[test]
 fn children_share_atomics() {
@@ -179,5 +179,74 @@ fn children_have_reservations_of_their_own() {
         assert_eq!(bytes, [7], "private memory is not");
         let beyond = reservation.view(2 * page()..).unwrap();
         assert!(beyond.read_at(0, &mut bytes).is_err());
+    });
+}
+
+#[test]
+fn children_get_of_each_backing_what_its_docs_say() {
+    sound!({
+        use rustix::fs::{SealFlags, fcntl_add_seals};
+        let file = memory_file(page());
+        fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW).unwrap();
+        if mmarinus_sys::Support::overcommit() == Ok(mmarinus_sys::Overcommit::NEVER) {
+            skip!("memory may not be overcommitted");
+        }
+        let request = || Map::bytes(page()).from_size_sealed(&file, 0);
+        let shared = request().with_kind(Shared).with(perms::ReadWrite).unwrap();
+        let private = request().with(perms::ReadWrite).unwrap();
+        let (same, copy) = (
+            shared.atomics::<AtomicU32>(..).unwrap(),
+            private.atomics::<AtomicU32>(..).unwrap(),
+        );
+        copy[0].store(1, Relaxed);
+        assert!(in_fork(|| {
+            same[4].store(9, Relaxed);
+            let copied = copy[0].load(Relaxed) == 1;
+            copy[0].store(2, Relaxed);
+            copied
+        }));
+        assert_eq!((same[4].load(Relaxed), copy[0].load(Relaxed)), (9, 1));
+        let exposed = anonymous(page()).expose();
+        let copy = exposed.atomics::<AtomicU32>(..).unwrap();
+        assert!(in_fork(|| copy[0].fetch_add(1, Relaxed) == 0));
+        assert_eq!(copy[0].load(Relaxed), 0);
+        // Droppable memory is zeros in a child.
+        let request = Map::bytes(page()).anonymously().droppable();
+        if let Ok(cache) = request.with(perms::ReadWrite) {
+            let bytes = cache.atomics::<AtomicU32>(..).unwrap();
+            bytes[3].store(7, Relaxed);
+            assert!(in_fork(|| bytes[3].load(Relaxed) == 0));
+        }
+        let request = Map::bytes(page()).anonymously().wipe_on_fork();
+        let mut wiped = request.with(perms::ReadWrite).unwrap();
+        wiped.fill(7);
+        let bytes = wiped.as_slice();
+        assert!(in_fork(|| bytes.iter().all(|&byte| byte == 0)));
+        assert!(bytes.iter().all(|&byte| byte == 7));
+    });
+}
+
+#[test]
+fn core_dumps_leave_out_what_the_docs_say() {
+    sound!({
+        use mmarinus::Advice;
+        let dumped = |addr| !crate::common::Vma::at(addr).unwrap().has("dd");
+        let map = anonymous(page());
+        assert!(dumped(map.addr()));
+        map.advise(.., Advice::DONTDUMP).unwrap();
+        assert!(!dumped(map.addr()));
+        map.advise(.., Advice::DODUMP).unwrap();
+        assert!(dumped(map.addr()));
+        assert!(dumped(shared(page()).addr()));
+        assert!(dumped(crate::common::file_map(page(), Private).addr()));
+        let request = Map::bytes(page()).anonymously().droppable();
+        if let Ok(cache) = request.with(perms::ReadWrite) {
+            assert!(!dumped(cache.addr()));
+        }
+        if let Ok(secret) = Map::bytes(page()).secret().with(perms::ReadWrite) {
+            assert!(!dumped(secret.addr()));
+            // Nothing of it is in a child either.
+            assert!(crate::common::Vma::of(&secret).has("dc"));
+        }
     });
 }
