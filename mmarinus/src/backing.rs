@@ -19,7 +19,7 @@
 //! | --- | --- | --- | --- |
 //! | [`Anonymous`], [`Exposed`] | a copy | the same pages | both kinds |
 //! | [`Droppable`] | zeros | – | nothing |
-//! | [`File`], [`Stable`], [`Present`] | a copy of what was written, else the file | the same pages | what was written privately |
+//! | [`File`], [`Stable`], [`Present`] | a copy of what was written | the same pages | what was written privately |
 //! | [`Sealed`], [`SizeSealed`] | as a file | the same pages | as a file; `Shared` too: memory files have no name |
 //! | [`Secret`] | – | nothing is mapped there | nothing |
 //! | [`Device`] | as its driver says | as its driver says | nothing of device memory |

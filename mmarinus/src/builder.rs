@@ -578,7 +578,7 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
         }
     }
 
-    /// [`Private`] (which is the default) or [`Shared`](crate::Shared).
+    /// [`Private`] (which is the default) or [`Shared`].
     #[inline]
     pub fn with_kind<L: Kind>(self, kind: L) -> Builder<'fd, L, B, A> {
         let _ = kind;
