@@ -53,7 +53,7 @@ mod flags {
                 optional --kernel kernel: String
                 /// Only the tests of this crate.
                 optional -p, --package package: String
-                /// Ends with the table as Markdown, with its date.
+                /// Writes the table into the README, with its date.
                 optional --markdown
                 /// That no kernel or no emulator can be had is no failure.
                 optional --if-possible

@@ -52,7 +52,7 @@ pub(crate) struct Options {
     pub(crate) kernel: Option<String>,
     /// Only the tests of this crate.
     pub(crate) package: Option<String>,
-    /// The table as Markdown, with its date, at the end.
+    /// The table goes into the README, with its date.
     pub(crate) markdown: bool,
     /// That nothing can be had is no failure.
     pub(crate) if_possible: bool,
@@ -295,10 +295,10 @@ impl Done {
         }
         if options.markdown && !columns.is_empty() {
             let date = cmd!(sh, "date --utc +%F").quiet().read()?;
-            println!(
-                "Passed, skipped and failed tests on other kernels, in emulated machines, {date}:\n"
-            );
-            println!("{}", table::markdown(&columns));
+            let section = table::section(&columns, &self.not_run, &date);
+            let readme = sh.read_file("README.md")?;
+            sh.write_file("README.md", table::with_section(&readme, &section))?;
+            println!("{section}\nThis is a section of README.md now.");
         }
         for (what, why) in &self.not_run {
             println!("NOT RUN: {what}: {why}");

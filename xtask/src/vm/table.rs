@@ -120,6 +120,40 @@ pub(super) fn markdown(columns: &[Column<'_>]) -> String {
     text
 }
 
+/// The heading of the section that holds the table, and of the one that it comes before.
+const HEADING: &str = "## Other kernels\n";
+const NEXT: &str = "## Licence\n";
+
+/// The section of the README: the table, and what did not run and why.
+pub(super) fn section(
+    columns: &[Column<'_>],
+    not_run: &[(String, String)],
+    date: &str,
+) -> String {
+    let mut text = format!(
+        "{HEADING}\nTests that passed, were skipped and failed in emulated machines, those that need a feature by its name, on {date}. \
+         A rich guest has all the hardware that Linux knows here, a poor one has none of it. `cargo xtask vm --all --markdown` \
+         writes this section.\n\n{}",
+        markdown(columns)
+    );
+    for (what, why) in not_run {
+        let _ = write!(text, "\nNot run: {what}: {}.\n", why.replace('\n', " "));
+    }
+    text
+}
+
+/// The page with this section in the place of the old one, or before the last.
+pub(super) fn with_section(page: &str, section: &str) -> String {
+    let next = page.find(NEXT).unwrap_or(page.len());
+    let begin = page[..next].find(HEADING).unwrap_or(next);
+    // It reaches to the heading that follows it.
+    let end = match page[begin..].strip_prefix(HEADING) {
+        Some(rest) => page.len() - rest.len() + rest.find("\n## ").map_or(rest.len(), |at| at + 1),
+        None => begin,
+    };
+    format!("{}{section}\n{}", &page[..begin], &page[end..])
+}
+
 /// What failed and what was skipped, by name.
 pub(super) fn details(columns: &[Column<'_>]) -> String {
     let mut text = String::new();
@@ -160,6 +194,26 @@ mod tests {
         text.lines().for_each(|line| outcome.read_line(line));
         outcome.end(&End::Off, &[("a.rs", &[]), ("b.rs", &[])]);
         outcome
+    }
+
+    #[test]
+    fn the_section_is_written_once() {
+        let outcome = outcome();
+        let columns = [Column {
+            name: "6.12 rich".to_owned(),
+            outcome: &outcome,
+        }];
+        let lost = [("aarch64".to_owned(), "no library".to_owned())];
+        let section = section(&columns, &lost, "2026-01-02");
+        assert!(section.contains("on 2026-01-02.") && section.contains("| mseal | 0/1/0 |\n"));
+        assert!(section.ends_with("\nNot run: aarch64: no library.\n"));
+        let page = "# a\n\n## b\n\n## Licence\n\nfree\n";
+        let once = with_section(page, &section);
+        assert_eq!(
+            once,
+            format!("# a\n\n## b\n\n{section}\n## Licence\n\nfree\n")
+        );
+        assert_eq!(with_section(&once, &section), once);
     }
 
     #[test]
