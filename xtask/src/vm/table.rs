@@ -127,7 +127,8 @@ const NEXT: &str = "## Licence\n";
 /// The section of the README: the table, and what did not run and why.
 pub(super) fn section(columns: &[Column<'_>], not_run: &[(String, String)], date: &str) -> String {
     let mut text = format!(
-        "{HEADING}\nTests that passed, were skipped and failed in emulated machines, those that need a feature by its name, on {date}. \
+        "{HEADING}\nTests that passed, were skipped and failed in emulated machines, those that need a feature by its name, \
+         on {date}. \
          A rich guest has all the hardware that Linux knows here, a poor one has none of it. `cargo xtask vm --all --markdown` \
          writes this section.\n\n{}",
         markdown(columns)
