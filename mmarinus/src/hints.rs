@@ -56,6 +56,14 @@ impl Advice {
     pub const POPULATE_WRITE: Self = Self(mmarinus_sys::Advice::POPULATE_WRITE);
 }
 
+impl Advice {
+    /// The kernel's advice.
+    #[inline]
+    pub(crate) fn raw(self) -> mmarinus_sys::Advice {
+        self.0
+    }
+}
+
 impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Gives the kernel advice about the pages around a range of bytes: `madvise`.
     ///

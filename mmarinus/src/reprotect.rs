@@ -80,7 +80,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
 
     /// Gives all pages the permissions that the type says, after a change of them failed.
     #[cold]
-    fn roll_back(self, cause: Cause) -> Error<Self> {
+    pub(crate) fn roll_back(self, cause: Cause) -> Error<Self> {
         // SAFETY: the map came by value, so nobody borrows from it; these are the permissions that it remembers.
         match unsafe { self.region().protect(self.permissions()) } {
             Ok(()) => Error::with_map(cause, self),

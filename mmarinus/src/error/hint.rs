@@ -117,6 +117,17 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         Reason::SecretUnpopulated => {
             "the kernel brings in pages of secret memory only when they are touched; leave out `.populate()`"
         }
+        Reason::NoPublish => {
+            "code is published on x86, x86_64 and aarch64 only; on other architectures, flush the instruction cache by their own \
+             means"
+        }
+        Reason::NoBranchProtection => {
+            "only aarch64 marks pages whose indirect jumps need landing pads (PROT_BTI); use the map as it is"
+        }
+        Reason::NotForOthers => {
+            "another process is only advised COLD, PAGEOUT, WILLNEED or COLLAPSE; advise about maps of this one by Map::advise"
+        }
+        Reason::BadRanges => "at most 64 ranges are taken, and each starts before it ends",
         Reason::NoKeys => {
             "protection keys are supported on x86 only; reprotect to perms::None between uses instead"
         }
@@ -362,6 +373,21 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "this CPU or kernel has no protection keys (see pku and ospke in /proc/cpuinfo), or all 15 of the process are taken; \
              drop one, or reprotect to perms::None between uses instead"
         }
+        (O::Publish, Errno::NOSYS | Errno::INVAL | Errno::PERM) => {
+            "the kernel was built without membarrier (CONFIG_MEMBARRIER), or seccomp forbids it; allow it for this process"
+        }
+        (O::ProcessMadvise, Errno::PERM) => {
+            "advising another process needs CAP_SYS_NICE and the right to look into it (as for ptrace)"
+        }
+        (O::ProcessMadvise, Errno::NOMEM) => {
+            "nothing is mapped at one of the addresses; they are those of the other process, as its /proc/PID/maps tells"
+        }
+        (O::ProcessMadvise, Errno::INVAL) => {
+            "this kernel does not give other processes such advice (COLLAPSE needs Linux 6.1), the pages do not take it, or a \
+             range does not start where a page does"
+        }
+        (O::ProcessMadvise, Errno::BADF) => "the descriptor is no pidfd; open one by pidfd_open",
+        (O::ProcessMadvise, Errno::SRCH) => "the process has ended",
         (O::PkeyMprotect, errno) => kernel(O::Mprotect, errno),
         (O::Munmap, Errno::NOMEM) => {
             "unmapping the middle of a mapping makes two of it, and there are vm.max_map_count of them; raise it, or unmap \

@@ -14,6 +14,8 @@ pub(crate) enum Operation {
     MmapHuge,
     MmapInPlace,
     MemfdSecret,
+    Publish,
+    ProcessMadvise,
     PkeyAlloc,
     PkeyMprotect,
     Munmap,
@@ -70,6 +72,8 @@ impl Operation {
         match self {
             Self::Look | Self::Mmap | Self::MmapHuge | Self::MmapInPlace => "mmap",
             Self::MemfdSecret => "memfd_secret",
+            Self::Publish => "membarrier",
+            Self::ProcessMadvise => "process_madvise",
             Self::PkeyAlloc => "pkey_alloc",
             Self::PkeyMprotect => "pkey_mprotect",
             Self::Munmap => "munmap",
@@ -210,6 +214,8 @@ impl Operation {
                 f,
                 "writing to a map at byte {a}, after {b} bytes (process_vm_writev)"
             ),
+            Self::Publish => write!(f, "publishing {a} bytes of code at {b:#x} (membarrier)"),
+            Self::ProcessMadvise => write!(f, "process_madvise of {a} ranges"),
             Self::BlockSize => f.write_str("ioctl(BLKGETSIZE64)"),
             Self::PkeyAlloc | Self::Open | Self::Fstat | Self::Fstatfs | Self::Sigaction => {
                 f.write_str(self.name())
@@ -334,6 +340,14 @@ pub(crate) enum Reason {
     BadPermissions,
     /// The kernel brings in pages of secret memory only when they are touched.
     SecretUnpopulated,
+    /// How to make cores see new instructions is not known for this architecture.
+    NoPublish,
+    /// This architecture has no landing pads.
+    NoBranchProtection,
+    /// Advice that is not for another process.
+    NotForOthers,
+    /// Too many ranges, or one that ends before it starts.
+    BadRanges,
     /// Protection keys of this architecture are not supported.
     NoKeys,
     /// A map with another protection key.
@@ -446,6 +460,8 @@ impl Reason {
             | Self::HugeFile
             | Self::UnreservedShared
             | Self::NoKeys
+            | Self::NoPublish
+            | Self::NoBranchProtection
             | Self::UnreservedHuge => Errno::OPNOTSUPP,
             Self::UnknownPolicy => Errno::OPNOTSUPP,
             Self::Forbidden | Self::DeviceInside => Errno::ACCESS,

@@ -34,18 +34,24 @@ impl Region {
         }
     }
 
+    /// The pages that advice about a range is for, which the region then remembers. The range lies in the region.
+    pub(crate) fn pages_for(&self, range: Range<usize>, advice: Advice) -> (*mut c_void, usize) {
+        let pages = self.around(range);
+        if pages.1 != 0 && marks(advice) {
+            self.cut_around(pages);
+        }
+        pages
+    }
+
     /// Gives advice about the pages around a range.
     ///
     /// # Safety
     ///
     /// The advice changes no byte and takes no page away.
     pub(crate) unsafe fn advise(&self, range: Range<usize>, advice: Advice) -> Result<(), Errno> {
-        let (start, len) = self.around(range);
+        let (start, len) = self.pages_for(range, advice);
         if len == 0 {
             return Ok(());
-        }
-        if marks(advice) {
-            self.cut_around((start, len));
         }
         loop {
             // SAFETY: the pages are owned (invariant), and the caller vouches for the advice.

