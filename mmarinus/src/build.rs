@@ -14,7 +14,7 @@ use crate::layout::{Layout, page_shift};
 use crate::map::Map;
 use crate::name::Name;
 use crate::perms::Permissions;
-use crate::region::{Reach, Region, SYNCHRONOUS};
+use crate::region::{Reach, Region, SYNCHRONOUS, Spot};
 
 impl<K: Kind, B> Builder<'_, K, B, New> {
     /// Maps what was asked for, with these permissions.
@@ -82,7 +82,14 @@ impl<K: Kind, B> Builder<'_, K, B, New> {
         };
         let mapped = if exactly {
             let start = first_page(self, layout, address, &prepared)?;
-            Region::map_at(layout, start, prot, flags, behind)
+            if prepared.guarded {
+                map_guarded(&prepared, layout, start, exactly)
+            } else {
+                Region::map_at(layout, start, prot, flags, behind)
+            }
+        } else if prepared.guarded {
+            let hint = address.saturating_sub(layout.head());
+            map_guarded(&prepared, layout, hint, exactly)
         } else {
             let hint = address.saturating_sub(layout.head());
             if prepared.reach != Reach::Anywhere {
@@ -116,6 +123,9 @@ impl<K: Kind, B> Builder<'_, K, B, Onto> {
         B: Backing<K>,
     {
         let prepared = self.prepare(perms.flags())?;
+        if prepared.guarded {
+            return Err(self.refused(Reason::GuardedOnto).into());
+        }
         let secret = prepared.secret()?;
         let prepared = prepared.behind(secret.as_ref());
         let Prepared {
@@ -262,6 +272,48 @@ impl<K: Kind, B, P0: Permissions, K0: Kind, B0: Backing<K0>>
             Ok(new)
         }
     }
+}
+
+/// Maps between two guards, where transparent huge pages fit if there is room for one.
+#[cold]
+fn map_guarded(
+    prepared: &Prepared<'_>,
+    layout: Layout,
+    hint: usize,
+    exactly: bool,
+) -> Result<Region, Errno> {
+    // As many bytes as one page of the page tables maps, on all architectures of 64 bits.
+    let natural = (1 << page_shift()) * (1 << page_shift() >> 3);
+    let offset = prepared.behind.map_or(0, |(_, offset)| offset as usize) & (natural - 1);
+    let asked = prepared.align.max(1 << layout.page_shift());
+    let (align, remainder) =
+        if layout.len() >= natural && asked < natural && offset.is_multiple_of(asked) {
+            (natural, offset)
+        } else {
+            (asked, 0)
+        };
+    let spot = Spot {
+        hint,
+        exactly,
+        align,
+        remainder,
+        reach: prepared.reach,
+    };
+    // A child gets the guards of the same mapping as they are, unless it gets zeros. Locked pages are no guards.
+    let apart = MapFlags::SHARED
+        .union(MapFlags::DROPPABLE)
+        .union(MapFlags::POPULATE)
+        .union(MapFlags::LOCKED)
+        .union(MapFlags::HUGETLB);
+    let in_mapping = !prepared.flags.intersects(apart) && prepared.fork != Some(Fork::Zeros);
+    Region::map_guarded(
+        layout,
+        &spot,
+        prepared.prot,
+        prepared.flags,
+        prepared.behind,
+        in_mapping,
+    )
 }
 
 /// The address of the first whole page, if the first asked byte can be at `address`.

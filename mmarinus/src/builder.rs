@@ -50,6 +50,7 @@ struct Options {
     huge: Option<HugePage>,
     reach: Reach,
     synchronous: bool,
+    guarded: bool,
 }
 
 /// What a forked child gets of a map, if not a map of its own.
@@ -158,6 +159,7 @@ pub(crate) struct Prepared<'fd> {
     pub(crate) align: usize,
     pub(crate) fork: Option<Fork>,
     pub(crate) reach: Reach,
+    pub(crate) guarded: bool,
     /// A name that the kernel takes.
     pub(crate) name: Option<&'fd str>,
     /// Whether it is a secret memory file, which is still to be made.
@@ -168,7 +170,7 @@ impl Prepared<'_> {
     /// Whether more was asked for than the flags of the system call say.
     #[inline]
     pub(crate) fn is_special(&self) -> bool {
-        self.fork.is_some() || self.reach != Reach::Anywhere
+        self.fork.is_some() || self.reach != Reach::Anywhere || self.guarded
     }
 
     /// Makes the secret memory file, if it is to be one.
@@ -250,6 +252,7 @@ impl<A> Builder<'static, Private, Unset, A> {
                 huge: None,
                 reach: Reach::Anywhere,
                 synchronous: false,
+                guarded: false,
             },
             place,
             parameters: PhantomData,
@@ -293,6 +296,43 @@ impl<'fd, K, B> Builder<'fd, K, B, New> {
             },
             ..self
         }
+    }
+
+    /// Puts a guard right before and one right behind the map: a page each that nobody may touch, so that whoever runs past an
+    /// end, `unsafe` code or a device, faults (SIGSEGV, `EFAULT`) instead of reaching a stranger's memory.
+    ///
+    /// Guards of private memory of no file are pages of the same mapping where the kernel can do that (`MADV_GUARD_INSTALL`, since
+    /// Linux 6.13); all others are pages without permissions, mappings of their own. The map owns them: they are unmapped and
+    /// moved with it, and stay around what replaces it. They are no part of [`pages`](Map::pages), and no call on a range
+    /// reaches them. Of two halves of a [`split`](Map::split) each keeps the guard on its outer side, and
+    /// [`join`](Map::join) brings them together again. [`take_pages`](Map::take_pages) and [`duplicate`](Map::duplicate) give
+    /// maps without guards.
+    ///
+    /// The page behind the *last whole page* is the guard; so an overrun by fewer bytes than the length lacks to whole pages is not
+    /// seen. A guarded map is not resized, except to 0. Guards do not cost transparent huge pages: a map that is long enough for
+    /// them lies as they need it, and one of a file as its offset needs it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{Map, perms};
+    ///
+    /// let stack = Map::bytes(64 << 10).anonymously().guarded().with(perms::ReadWrite)?;
+    /// assert_eq!(stack.len(), 64 << 10);
+    /// // The addresses right before and behind are taken, by pages that nobody may touch.
+    /// for neighbour in [stack.addr() - 4096, stack.addr() + stack.len()] {
+    ///     assert!(Map::bytes(1).at(neighbour).anonymously().with(perms::Read).is_err());
+    /// }
+    /// # Ok::<(), mmarinus::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html)
+    #[inline]
+    pub fn guarded(mut self) -> Self {
+        self.options.guarded = true;
+        self
     }
 
     /// The first byte goes exactly to `address`, over whatever is mapped there: `MAP_FIXED`.
@@ -859,8 +899,10 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         } else {
             MapFlags::PRIVATE
         };
-        // For private anonymous memory the kernel can do it in the same call: nothing but running out of memory can go wrong.
-        let at_once = self.options.populate && anonymous && !K::SHARED && !is_huge;
+        // For private anonymous memory the kernel can do it in the same call: nothing but running out of memory can go wrong. But
+        // guards come first.
+        let guards_first = self.options.guarded && Support::populate();
+        let at_once = self.options.populate && anonymous && !K::SHARED && !is_huge && !guards_first;
         let populate = if at_once {
             MapFlags::POPULATE
         } else {
@@ -894,6 +936,7 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
             align: self.options.align,
             fork,
             reach: self.options.reach,
+            guarded: self.options.guarded,
             name,
             secret,
         })

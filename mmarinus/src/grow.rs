@@ -203,6 +203,7 @@ fn prepare(
     let layout = match layout {
         _ if size < region.len() => return Err(refused(Reason::OnlyGrows)),
         _ if region.len() == 0 => return Err(refused(Reason::NothingToGrow)),
+        _ if region.is_guarded() => return Err(refused(Reason::Guarded)),
         _ if region.is_huge() => return Err(refused(Reason::HugeBounded)),
         None => return Err(refused(Reason::TooLong)),
         Some(layout) => layout,

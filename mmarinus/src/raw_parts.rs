@@ -12,7 +12,8 @@ use crate::region::Region;
 impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Takes the map apart into the pointer to its first byte, its length in bytes, and its page size in bytes. It stays mapped.
     ///
-    /// [`from_raw_parts`](Self::from_raw_parts) puts it together again.
+    /// [`from_raw_parts`](Self::from_raw_parts) puts it together again. The guards of a [`guarded`](crate::Builder::guarded) map
+    /// stay mapped, and from then on they are nobody's: an ordinary page right before and one right behind its pages.
     #[inline]
     #[must_use = "pages that nobody owns stay mapped"]
     pub fn into_raw_parts(self) -> (*mut u8, usize, usize) {

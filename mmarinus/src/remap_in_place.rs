@@ -1,8 +1,6 @@
 //! Replacing the pages of a map by those of a device that is tied to the address: what fails is lost.
 #![expect(unsafe_code, reason = "replaces pages, and says what the new ones are")]
 
-use core::mem::ManuallyDrop;
-
 use crate::backing::{Backing, Device};
 use crate::build::finish;
 use crate::builder::{Builder, Prepared, Unset};
@@ -94,18 +92,20 @@ impl<K: Kind, P0: Permissions, K0: Kind, B0: Backing<K0>>
             None => Region::empty(page_shift).asked_with(flags, prepared.is_special()),
             Some(layout) => {
                 // Never dropped: the pages are the new region's, or anybody's.
-                let (address, len) = ManuallyDrop::new(old).pages();
+                let (before, old, after) = old.guards_alone();
+                let (address, len) = old.pages();
                 // SAFETY: the pages were owned by `old`, which came by value, so nobody borrows from them; the layout has as many
                 // pages of the same size (`checked`), and `old` is never dropped.
                 let mapped = unsafe { Region::map_onto(layout, address, prot, flags, behind) };
-                finish(&prepared, mapped, [len, address]).map_err(|cause| {
+                let new = finish(&prepared, mapped, [len, address]).map_err(|cause| {
                     Error::lost(Cause {
                         operation: Operation::MmapInPlace,
                         reason: Reason::PlaceLost,
                         figures: [len, address],
                         ..cause
                     })
-                })?
+                })?;
+                new.between(before, after)
             }
         };
         // SAFETY: the region was just mapped with the flags of `perms`, of kind `K`, from a device (`prepare`).

@@ -20,7 +20,8 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Only private anonymous memory and files grow: other objects keep their size, and pages past it would be SIGBUS. New
     /// pages of anonymous memory are zeroed; bytes that come back within a page hold what they held. Past the end of a file,
     /// copies are errors until it grows. An empty map grows only if it is anonymous, and was not locked or asked for with
-    /// `.locked()`, `.no_reserve()`, `.stack()`, `.dont_fork()` or `.wipe_on_fork()`, which new pages would lack.
+    /// `.locked()`, `.no_reserve()`, `.stack()`, `.dont_fork()` or `.wipe_on_fork()`, which new pages would lack. A guarded
+    /// map changes to no length but 0.
     ///
     /// # Examples
     ///
@@ -79,6 +80,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
         let resized = match (size, layout) {
             (0, _) => region.emptied(),
             (_, None) => Err((region, Errno::NOMEM)),
+            _ if region.is_guarded() => Err((region, Errno::INVAL)),
             (_, Some(layout)) if layout.len() > region.pages().1 && !region.grows() => {
                 Err((region, Errno::INVAL))
             }
@@ -97,6 +99,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
             Err((region, errno)) => {
                 let reason = match layout {
                     None if size != 0 => Reason::TooLong,
+                    Some(_) if region.is_guarded() => Reason::Guarded,
                     Some(_) if region.is_huge() && errno == Errno::INVAL => Reason::HugeBounded,
                     Some(_) if region.len() == 0 => Reason::NothingToGrow,
                     Some(_) if !region.grows() => Reason::NeverGrows,

@@ -27,6 +27,8 @@ mod failures;
 mod fork;
 #[path = "soundness/full_storage.rs"]
 mod full_storage;
+#[path = "soundness/guards.rs"]
+mod guards;
 #[path = "soundness/halves.rs"]
 mod halves;
 #[path = "soundness/huge.rs"]

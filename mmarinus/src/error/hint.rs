@@ -264,6 +264,13 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "the file is not on persistent memory with direct access (DAX), so that what is written is durable only after \
              `sync`; mount such a file system with -o dax, or leave out `.synchronous()`"
         }
+        Reason::Guarded => {
+            "a guarded map keeps its length, since a guard stands where it would end; map anew, or leave out `.guarded()`"
+        }
+        Reason::GuardedOnto => {
+            "guards would lie beside the place that `.onto(address)` gives away; leave out `.guarded()`, or use \
+             `.at(address)`"
+        }
         Reason::OutOfReach => {
             "the address that was asked for does not lie in the part of the address space that was asked for \
              (`.below_2gib()`, `.above_47_bits()`); leave one of them out"

@@ -436,6 +436,10 @@ pub(crate) enum Reason {
     NotSynchronous,
     /// The file system has no direct access.
     NoDirectAccess,
+    /// A guarded map that was to have another length.
+    Guarded,
+    /// Guards beside a place that is given away.
+    GuardedOnto,
     /// The place lies in another part of the address space than was asked for.
     OutOfReach,
     /// There is no room below 2 GiB.

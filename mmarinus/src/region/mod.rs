@@ -5,6 +5,7 @@
 )]
 
 mod gate;
+mod guards;
 mod mirror;
 mod moves;
 mod place;
@@ -23,6 +24,7 @@ use rustix::fd::BorrowedFd;
 use crate::extent::Extent;
 use crate::layout::{Layout, page_shift};
 
+pub(crate) use guards::Spot;
 pub(crate) use moves::Room;
 pub(crate) use place::Reach;
 use properties::{Known, Properties, Traits};
@@ -32,7 +34,7 @@ pub(crate) use space::{Placed, Space, Uncopied, Writer};
 ///
 /// # Invariants
 ///
-/// - If `len` is 0 the region owns nothing, and `ptr` is dangling.
+/// - If `len` is 0 the region owns nothing, has no guard, and `ptr` is dangling.
 /// - Else the whole pages around `ptr .. ptr + len` are mapped, are at most `isize::MAX` bytes, do not contain address 0, and are
 ///   owned: nobody but this region unmaps, moves or reprotects them.
 /// - What [`Properties`] says of the pages is true.
@@ -409,7 +411,11 @@ impl Region {
             len,
             properties: whole.properties.clone(),
         };
-        Ok((part(whole.ptr, offset), part(second, whole.len - offset)))
+        let (mut first, mut second) = (part(whole.ptr, offset), part(second, whole.len - offset));
+        if whole.is_guarded() {
+            Self::cut_guards(&mut first, &mut second);
+        }
+        Ok((first, second))
     }
 
     /// Changes the permissions of all pages. After an error some may have changed.
@@ -494,7 +500,7 @@ impl Region {
     #[inline]
     pub(crate) fn unmap(self) -> Result<(), (Self, Errno)> {
         let this = ManuallyDrop::new(self);
-        let (start, len) = this.raw_pages();
+        let (start, len) = this.raw_owned();
         if len == 0 {
             return Ok(());
         }
@@ -510,12 +516,14 @@ impl Region {
 impl Drop for Region {
     #[inline]
     fn drop(&mut self) {
-        let (start, len) = self.raw_pages();
+        let (start, len) = self.raw_owned();
         if len == 0 {
             return;
         }
         // SAFETY: the pages are owned (invariant), and whatever borrowed from them has ended, since this is `drop`.
         if unsafe { sys::munmap(start, len) }.is_err() {
+            // Guards stay what they are.
+            let (start, len) = self.raw_pages();
             abandon(start, len);
         }
     }

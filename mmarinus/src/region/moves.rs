@@ -57,7 +57,8 @@ impl Region {
         if len != old_len || len == 0 || !to.addr().is_multiple_of(new.page_size()) {
             return Err(Errno::INVAL);
         }
-        let _forgotten = ManuallyDrop::new(old);
+        // Guards stay around the new pages. After an error they are unmapped.
+        let (before, _forgotten, after) = old.guards_alone();
         // What was in the old pages is given back now: should the move fail before it unmaps them, they stay for ever.
         // SAFETY: the pages are owned by `old`, which came by value: nobody borrows from them, and nobody reads them again.
         // A refusal, as for locked pages, changes nothing.
@@ -74,7 +75,7 @@ impl Region {
         if new.properties.is_locked() {
             moved.properties.set_locked();
         }
-        Ok(moved)
+        Ok(moved.between(before, after))
     }
 
     /// Unmaps the pages, or gives the region back with the reason why the kernel keeps them.
@@ -184,9 +185,8 @@ impl Region {
         if !self.is_whole() {
             return Err((self, Errno::FAULT));
         }
-        let reservation = match Self::reserve(layout, address) {
-            Ok(reservation) if reservation.pages().0 == address => ManuallyDrop::new(reservation),
-            Ok(_) => return Err((self, Errno::EXIST)),
+        let (before, reservation, after) = match self.reserve_around(layout, address) {
+            Ok((before, body, after)) => (before, ManuallyDrop::new(body), after),
             Err(errno) => return Err((self, errno)),
         };
         let ((from, len), (to, _)) = (self.raw_pages(), reservation.raw_pages());
@@ -196,10 +196,11 @@ impl Region {
         match unsafe { sys::mremap_fixed(from, len, len, RemapFlags::MAYMOVE, to) } {
             Err(errno) => Err((self, errno)),
             Ok(start) => {
-                let mut old = ManuallyDrop::new(self);
+                // The old guards are unmapped; the ends of the reservation are the new ones.
+                let (_before, mut old, _after) = self.guards_alone();
                 // SAFETY: the head is less than a page, and the pages are now mapped at `start`.
                 old.ptr = unsafe { start.cast::<u8>().add(layout.head()) };
-                Ok(ManuallyDrop::into_inner(old))
+                Ok(ManuallyDrop::into_inner(old).between(before, after))
             }
         }
     }

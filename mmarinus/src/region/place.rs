@@ -36,7 +36,7 @@ impl Reach {
     }
 
     /// The flags that make the kernel choose in this part, where there are some.
-    fn flags(self) -> MapFlags {
+    pub(super) fn flags(self) -> MapFlags {
         #[cfg(target_arch = "x86_64")]
         if self == Self::Below2Gib {
             return MapFlags::_32BIT;
@@ -47,7 +47,7 @@ impl Reach {
     /// The hint that makes the kernel choose in this part, or near `hint` if that is there.
     ///
     /// A hint of 2^47 or more, even one that cannot be used, opens all addresses. This one is a multiple of every page size.
-    fn hint(self, hint: usize) -> usize {
+    pub(super) fn hint(self, hint: usize) -> usize {
         match self {
             Self::Above47Bits if (hint as u64) < HIGH_START => usize::MAX << 16,
             _ => hint,
@@ -94,20 +94,26 @@ impl Region {
         let spare = align - (1 << page_shift());
         let size = layout.len().checked_add(spare).ok_or(Errno::NOMEM)?;
         let whole = Layout::new(0, size, page_shift()).ok_or(Errno::NOMEM)?;
-        let reservation = Self::search(reach, whole)?;
+        let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
+        let reserve = |whole, hint, flags: MapFlags| {
+            Self::map(whole, hint, ProtFlags::empty(), nothing.union(flags), None)
+        };
+        let reservation = Self::search(reach, whole, reserve)?;
         let before = reservation.pages().0.wrapping_neg() & (align - 1);
         let (_, rest) = reservation.split(before).map_err(|_| Errno::INVAL)?;
         let (place, _) = rest.split(layout.len()).map_err(|_| Errno::INVAL)?;
         Ok(place)
     }
 
-    /// Takes addresses in a part of the address space. A hint never replaces anything, and the kernel takes it where all is
-    /// free.
-    fn search(reach: Reach, layout: Layout) -> Result<Self, Errno> {
-        let nothing = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
-        let reserve = |hint, flags: MapFlags| {
-            let reserved = Self::map(layout, hint, ProtFlags::empty(), nothing.union(flags), None);
-            reserved.map(|region| reach.holds(region.pages()).then_some(region))
+    /// Makes pages in a part of the address space, by a function that takes a hint and more flags. A hint never replaces
+    /// anything, and the kernel takes it where all is free.
+    pub(super) fn search(
+        reach: Reach,
+        layout: Layout,
+        make: impl Fn(Layout, usize, MapFlags) -> Result<Self, Errno>,
+    ) -> Result<Self, Errno> {
+        let reserve = |hint, flags| {
+            make(layout, hint, flags).map(|region| reach.holds(region.pages()).then_some(region))
         };
         match reserve(reach.hint(0), reach.flags()) {
             Ok(Some(region)) => return Ok(region),

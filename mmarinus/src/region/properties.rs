@@ -19,6 +19,11 @@ bitflags! {
         const CUT = 1 << 3;
         /// A page that may be written has its place on the storage: what leaves the caches is durable.
         const SYNCHRONOUS = 1 << 4;
+        /// The ordinary page right before the first whole page is owned as well, and nobody may touch it.
+        const GUARD_BEFORE = 1 << 5;
+        /// The ordinary page right behind the last whole page is owned as well, and nobody may touch it.
+        const GUARD_AFTER = 1 << 6;
+        const GUARDS = Self::GUARD_BEFORE.bits() | Self::GUARD_AFTER.bits();
     }
 }
 
@@ -63,10 +68,12 @@ impl Properties {
         }
     }
 
-    /// The same of pages that were moved elsewhere as one mapping: they are not locked there, and nobody has atomics of them.
+    /// The same of pages that were moved elsewhere as one mapping: they are not locked there and have no guards, and nobody has
+    /// atomics of them.
     #[inline]
     pub(super) fn of_moved_pages(&self) -> Self {
-        Self::new(self.page_shift, self.traits, Known::OfNewPages)
+        let traits = self.traits.difference(Traits::GUARDS);
+        Self::new(self.page_shift, traits, Known::OfNewPages)
     }
 
     /// What is left once all pages are unmapped.
@@ -74,7 +81,7 @@ impl Properties {
         let mut none = self.of_moved_pages();
         none.set(
             Traits::SPECIAL,
-            self.has(Traits::SPECIAL) || self.is_locked(),
+            self.has(Traits::SPECIAL) || self.is_locked() || self.has_any(Traits::GUARDS),
         );
         none
     }
@@ -107,6 +114,12 @@ impl Properties {
     #[inline]
     pub(super) fn has(&self, traits: Traits) -> bool {
         self.traits.contains(traits)
+    }
+
+    /// Whether one of these traits is there.
+    #[inline]
+    pub(super) fn has_any(&self, traits: Traits) -> bool {
+        self.traits.intersects(traits)
     }
 
     /// Remembers a trait, or forgets it.

@@ -98,7 +98,7 @@ impl Region {
 
     /// Names the pages, or takes their name away. They stay as many mappings as they were, or become one.
     pub(crate) fn name(&self, name: &Name) -> Result<(), Errno> {
-        let (start, len) = self.raw_pages();
+        let (start, len) = self.raw_owned();
         if len == 0 {
             return Ok(());
         }
@@ -140,7 +140,11 @@ impl Region {
             return Ok(());
         }
         // SAFETY: the pages are owned (invariant), and the owner is never dropped.
-        unsafe { sys::mseal(start, len) }
+        unsafe { sys::mseal(start, len) }?;
+        if self.is_guarded() {
+            self.seal_guards();
+        }
+        Ok(())
     }
 }
 

@@ -17,6 +17,7 @@ mod enarx;
 mod error;
 mod error_table;
 mod grow;
+mod guarded;
 mod hints;
 mod huge;
 mod join;

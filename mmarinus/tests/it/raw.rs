@@ -136,6 +136,19 @@ pub(crate) fn io_uring() -> io::Result<OwnedFd> {
     owned(fd)
 }
 
+/// Copies the byte at any address, as the kernel does for another process.
+pub(crate) fn peek(address: usize) -> Result<u8, Errno> {
+    let mut byte = 0_u8;
+    let local = [mmarinus_sys::IoVec::new((&raw mut byte).cast(), 1)];
+    let remote = [mmarinus_sys::IoVec::new(
+        core::ptr::without_provenance_mut(address),
+        1,
+    )];
+    let thread = rustix::thread::gettid();
+    // SAFETY: the kernel writes one byte of ours, and gives an error where it cannot read.
+    unsafe { mmarinus_sys::process_vm_readv(thread, &local, &remote) }.map(|_| byte)
+}
+
 /// The number of the signal that is for us to use.
 const SIGUSR1: c_int = rustix::process::Signal::USR1.as_raw();
 
