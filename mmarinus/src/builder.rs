@@ -301,15 +301,15 @@ impl<'fd, K, B> Builder<'fd, K, B, New> {
     /// Puts a guard right before and one right behind the map: a page each that nobody may touch, so that whoever runs past an
     /// end, `unsafe` code or a device, faults (SIGSEGV, `EFAULT`) instead of reaching a stranger's memory.
     ///
-    /// Guards of private memory of no file are pages of the same mapping where the kernel can do that (`MADV_GUARD_INSTALL`, since
-    /// Linux 6.13); all others are pages without permissions, mappings of their own. The map owns them: they are unmapped and
-    /// moved with it, and stay around what replaces it. They are no part of [`pages`](Map::pages), and no call on a range
+    /// Guards of private memory of no file are pages of the same mapping where the kernel can do that (`MADV_GUARD_INSTALL`,
+    /// since Linux 6.13); all others are pages without permissions, mappings of their own. The map owns them: they are unmapped
+    /// and moved with it, and stay around what replaces it. They are no part of [`pages`](Map::pages), and no call on a range
     /// reaches them. Of two halves of a [`split`](Map::split) each keeps the guard on its outer side, and
     /// [`join`](Map::join) brings them together again. [`take_pages`](Map::take_pages) and [`duplicate`](Map::duplicate) give
     /// maps without guards.
     ///
-    /// The page behind the *last whole page* is the guard; so an overrun by fewer bytes than the length lacks to whole pages is not
-    /// seen. A guarded map is not resized, except to 0. Guards do not cost transparent huge pages: a map that is long enough for
+    /// The page behind the *last whole page* is the guard; so an overrun by fewer bytes than the length lacks to whole pages is
+    /// not seen. A guarded map is not resized, except to 0. Guards do not cost transparent huge pages: a map that is long enough for
     /// them lies as they need it, and one of a file as its offset needs it.
     ///
     /// # Examples

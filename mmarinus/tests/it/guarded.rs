@@ -382,7 +382,6 @@ fn a_sealed_map_keeps_its_guards_for_ever() {
         let map = guarded(page()).mseal().unwrap();
         assert_guarded(&map);
         let start = map.addr();
-        drop(map);
         assert_eq!(
             [start - 1, start, start + page()].map(peek),
             [Err(Errno::FAULT), Ok(0), Err(Errno::FAULT)]
