@@ -309,7 +309,8 @@ impl<'fd, K, B> Builder<'fd, K, B, New> {
     /// maps without guards.
     ///
     /// The page behind the *last whole page* is the guard; so an overrun by fewer bytes than the length lacks to whole pages is
-    /// not seen. A guarded map is not resized, except to 0. Guards do not cost transparent huge pages: a map that is long enough for
+    /// not seen. A guarded map is not resized, except to 0. Guards do not cost transparent huge pages: a map that is
+    /// long enough for
     /// them lies as they need it, and one of a file as its offset needs it.
     ///
     /// # Examples
