@@ -310,8 +310,7 @@ impl<'fd, K, B> Builder<'fd, K, B, New> {
     ///
     /// The page behind the *last whole page* is the guard; so an overrun by fewer bytes than the length lacks to whole pages is
     /// not seen. A guarded map is not resized, except to 0. Guards do not cost transparent huge pages: a map that is
-    /// long enough for
-    /// them lies as they need it, and one of a file as its offset needs it.
+    /// long enough for them lies as they need it, and one of a file as its offset needs it.
     ///
     /// # Examples
     ///
