@@ -128,6 +128,8 @@ impl Space {
                 return Err((ManuallyDrop::into_inner(region), errno));
             }
         }
+        // Guards go; the space has the pages alone.
+        let (_before, _body, _after) = ManuallyDrop::into_inner(region).guards_alone();
         Ok(Self {
             ptr,
             len,

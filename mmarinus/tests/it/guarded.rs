@@ -26,6 +26,20 @@ fn outside<P, K: Kind, B: Backing<K>>(map: &Map<P, K, B>) -> [usize; 2] {
     [start - 1, start + len]
 }
 
+#[test]
+fn what_is_left_of_it_as_a_reservation_has_no_guards() {
+    let status = in_child!({
+        let map = guarded(2 * page());
+        let start = map.addr();
+        let reservation = map.decommit().unwrap();
+        assert_eq!((reservation.addr(), reservation.len()), (start, 2 * page()));
+        assert!(is_free(start - page(), page()) && is_free(start + 2 * page(), page()));
+        reservation.unmap().unwrap();
+        assert!(is_free(start, 2 * page()));
+    });
+    assert!(status.success());
+}
+
 /// Asserts that nobody reads beside a map, and that both addresses are taken.
 fn assert_guarded<P, K: Kind, B: Backing<K>>(map: &Map<P, K, B>) {
     for address in outside(map) {
