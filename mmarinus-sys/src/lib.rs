@@ -38,6 +38,7 @@ mod seal;
 mod shadow_stack;
 mod support;
 mod sync;
+mod transfer;
 mod userfaultfd;
 
 pub use advise::{Advice, madvise, process_madvise};
@@ -89,6 +90,7 @@ pub use seal::mseal;
 pub use shadow_stack::{ShadowStackFlags, map_shadow_stack};
 pub use support::{HugePages, Overcommit, Support, ThpMode};
 pub use sync::{MsyncFlags, msync};
+pub use transfer::{preadv, pwritev, readv, writev};
 pub use userfaultfd::{
     UFFD_API, UFFDIO_API, UFFDIO_CONTINUE, UFFDIO_COPY, UFFDIO_MOVE, UFFDIO_POISON,
     UFFDIO_REGISTER, UFFDIO_UNREGISTER, UFFDIO_WAKE, UFFDIO_WRITEPROTECT, UFFDIO_ZEROPAGE,

@@ -14,6 +14,8 @@ pub mod backing;
 mod build;
 pub mod builder;
 mod copy;
+#[cfg(feature = "std")]
+mod cursor;
 mod duplicate;
 mod effects;
 mod error;
@@ -60,6 +62,7 @@ mod stack;
 mod stats;
 mod sync;
 mod take;
+mod transfer;
 #[cfg(feature = "zerocopy")]
 mod typed;
 mod unmap;
@@ -67,6 +70,8 @@ mod view;
 
 pub use atomics::{Atomic, Observed};
 pub use builder::Builder;
+#[cfg(feature = "std")]
+pub use cursor::Cursor;
 pub use error::Error;
 pub use fault::Fault;
 pub use hints::Advice;

@@ -14,6 +14,9 @@ mod raw;
 
 #[path = "it/copies.rs"]
 mod copies;
+#[cfg(feature = "std")]
+#[path = "it/cursor.rs"]
+mod cursor;
 #[path = "it/effects.rs"]
 mod effects;
 #[path = "soundness/truncation.rs"]

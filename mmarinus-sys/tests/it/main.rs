@@ -39,4 +39,5 @@ mod seal;
 mod shadow_stack;
 mod support;
 mod sync;
+mod transfer;
 mod userfaultfd;

@@ -606,13 +606,16 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         (O::Sigaction, Errno::PERM | Errno::ACCESS | Errno::NOSYS) => {
             "seccomp forbids rt_sigaction; install the handler before the sandbox, or copy without it"
         }
-        (O::Read | O::Write, errno) => copy_hint(errno),
+        (O::Read | O::Write | O::ReadFrom | O::WriteTo, errno) => copy_hint(operation, errno),
         _ => "the man page of the call tells when the kernel says so",
     }
 }
 
 /// Why the kernel does not copy, and what to do.
-pub(crate) fn copy_hint(errno: Errno) -> &'static str {
+pub(crate) fn copy_hint(operation: Operation, errno: Errno) -> &'static str {
+    if matches!(operation, Operation::ReadFrom | Operation::WriteTo) {
+        return transfer_hint(errno);
+    }
     match errno {
         Errno::FAULT => {
             "the page there is gone or not accessible: the file was truncated, its storage is full or failed, or these are a \
@@ -627,5 +630,35 @@ pub(crate) fn copy_hint(errno: Errno) -> &'static str {
         }
         Errno::NOMEM => "the kernel had no memory for the copy; try again",
         _ => "process_vm_readv does not usually fail so; its man page tells when",
+    }
+}
+
+/// Why the kernel does not move bytes between a map and a descriptor, and what to do.
+fn transfer_hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::FAULT => {
+            "the page of the map there is gone or not accessible: the file behind it was truncated, or its storage is full or \
+             failed; transfer less, or extend the file"
+        }
+        Errno::AGAIN => {
+            "the descriptor is non-blocking and not ready; wait until it is (poll) and go on after the bytes that were done"
+        }
+        Errno::BADF => {
+            "the descriptor is not open in this direction; open it for reading, or for writing"
+        }
+        Errno::DQUOT | Errno::NOSPC => "the device or the user's quota is full; free some of it",
+        Errno::FBIG => {
+            "the file would pass RLIMIT_FSIZE (ulimit -f), or the largest size of its file system"
+        }
+        Errno::INVAL => {
+            "the descriptor cannot be read or written so; for O_DIRECT the address, the length and the offset must be multiples \
+             of its block size; an offset is at most 2^63 - 1"
+        }
+        Errno::IO => "the storage failed",
+        Errno::ISDIR => "this is a directory, and only files have bytes; name a file in it",
+        Errno::PERM => "a seal of the file forbids it",
+        Errno::PIPE => "nobody reads the other end any more",
+        Errno::SPIPE => "a pipe or socket has no offsets; use `read_from_fd` and `write_to_fd`",
+        _ => "readv(2) and writev(2) tell when the kernel says so",
     }
 }

@@ -62,6 +62,10 @@ pub(crate) enum Operation {
     IntoShared,
     Read,
     Write,
+    /// From a descriptor into a map.
+    ReadFrom,
+    /// From a map to a descriptor.
+    WriteTo,
     #[allow(dead_code, reason = "only where there is a handler to install")]
     Sigaction,
 }
@@ -109,6 +113,8 @@ impl Operation {
             Self::IntoShared => "into_shared",
             Self::Read => "process_vm_readv",
             Self::Write => "process_vm_writev",
+            Self::ReadFrom => "readv",
+            Self::WriteTo => "writev",
             Self::Sigaction => "sigaction",
         }
     }
@@ -216,6 +222,14 @@ impl Operation {
             ),
             Self::Publish => write!(f, "publishing {a} bytes of code at {b:#x} (membarrier)"),
             Self::ProcessMadvise => write!(f, "process_madvise of {a} ranges"),
+            Self::ReadFrom => write!(
+                f,
+                "reading a file into a map at byte {a}, after {b} bytes (readv)"
+            ),
+            Self::WriteTo => write!(
+                f,
+                "writing a map to a file from byte {a} on, after {b} bytes (writev)"
+            ),
             Self::BlockSize => f.write_str("ioctl(BLKGETSIZE64)"),
             Self::PkeyAlloc | Self::Open | Self::Fstat | Self::Fstatfs | Self::Sigaction => {
                 f.write_str(self.name())

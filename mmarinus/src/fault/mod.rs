@@ -38,7 +38,7 @@ pub use install::install;
 /// Touching a page that is gone (a file that was truncated, say) is a `Fault` here and no signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
-    write: bool,
+    operation: Operation,
     reason: Reason,
     errno: Errno,
     offset: usize,
@@ -55,7 +55,7 @@ impl Fault {
         copied: usize,
     ) -> Self {
         Self {
-            write: operation == Operation::Write,
+            operation,
             reason: Reason::Kernel,
             errno,
             offset,
@@ -67,7 +67,7 @@ impl Fault {
     #[cold]
     pub(crate) fn refused(operation: Operation, reason: Reason, offset: usize) -> Self {
         Self {
-            write: operation == Operation::Write,
+            operation,
             reason,
             errno: reason.errno(),
             offset,
@@ -76,7 +76,8 @@ impl Fault {
     }
 
     /// The errno: `EFAULT` where a page is gone, `EACCES` where the remembered permissions forbid the copy, `EINVAL` where
-    /// the bytes do not lie in the map; else what the kernel said to `process_vm_readv` or `process_vm_writev`.
+    /// the bytes do not lie in the map; else what the kernel said to `process_vm_readv` or `process_vm_writev`, or about the
+    /// descriptor on the other side.
     #[must_use]
     pub fn errno(&self) -> Errno {
         self.errno
@@ -96,13 +97,8 @@ impl Fault {
 
     /// The same as the cause of an [`Error`](crate::Error).
     pub(crate) fn cause(&self) -> Cause {
-        let operation = if self.write {
-            Operation::Write
-        } else {
-            Operation::Read
-        };
         Cause {
-            operation,
+            operation: self.operation,
             reason: self.reason,
             errno: self.errno,
             figures: [self.offset, self.copied],
@@ -112,12 +108,13 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = if self.write {
-            "writing to"
-        } else {
-            "reading from"
+        let what = match self.operation {
+            Operation::Write => "writing to a map",
+            Operation::ReadFrom => "reading a file into a map",
+            Operation::WriteTo => "writing a map to a file",
+            _ => "reading from a map",
         };
-        write!(f, "{verb} a map failed at byte {}", self.offset())?;
+        write!(f, "{what} failed at byte {}", self.offset())?;
         if self.reason == Reason::Kernel {
             write!(f, " ({})", self.cause().operation.name())?;
         }
@@ -126,7 +123,7 @@ impl fmt::Display for Fault {
             Reason::OutOfRange => "the bytes must lie in the map",
             Reason::Forbidden => "the permissions of the map do not allow this; reprotect it first",
             Reason::RangeAbandoned | Reason::DeviceInside => hint(self.cause()),
-            _ => copy_hint(self.errno),
+            _ => copy_hint(self.operation, self.errno),
         })?;
         if self.copied == 0 {
             Ok(())

@@ -9,6 +9,8 @@ mod raw;
 mod atomics;
 mod builder;
 mod copies;
+#[cfg(feature = "std")]
+mod cursor;
 mod descriptors;
 mod droppable;
 mod duplicate;
@@ -57,6 +59,7 @@ mod stats;
 mod sync;
 mod synchronous;
 mod take;
+mod transfer;
 #[cfg(feature = "zerocopy")]
 mod typed;
 mod types;

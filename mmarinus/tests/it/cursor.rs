@@ -1,0 +1,206 @@
+//! Cursors: maps and views as `Read`, `Write` and `Seek`; and files in chunks that may be truncated at any moment.
+
+use std::io::{BufRead, BufReader, Cursor as Model, ErrorKind, Read, Seek, SeekFrom, Write};
+
+use mmarinus::{Errno, Map, Private, Shared, perms};
+
+use crate::common::{anonymous, bytes_of, exposed, file_map, memory_file, page, patterned, shared};
+use crate::raw::stable;
+
+/// Asserts that a cursor does what one of the standard library over the same bytes does.
+fn assert_like_a_file(mut cursor: impl Read + Write + Seek, len: usize) {
+    let mut model_bytes = vec![0; len];
+    cursor.rewind().unwrap();
+    cursor.write_all(&vec![0; len]).unwrap();
+    cursor.rewind().unwrap();
+    let mut model = Model::new(&mut model_bytes[..]);
+    let mut step = 12345_usize;
+    for _ in 0..400 {
+        step = step
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695);
+        let number = step >> 33;
+        match number % 7 {
+            0 | 1 => {
+                let bytes: Vec<u8> = (0..number % 300).map(|i| (i + number) as u8).collect();
+                assert_eq!(cursor.write(&bytes).unwrap(), model.write(&bytes).unwrap());
+            }
+            2 | 3 => {
+                let (mut one, mut two) = (vec![1; number % 500], vec![1; number % 500]);
+                assert_eq!(
+                    cursor.read(&mut one).unwrap(),
+                    model.read(&mut two).unwrap()
+                );
+                assert_eq!(one, two);
+            }
+            4 => {
+                let to = SeekFrom::Start((number % (len + 50)) as u64);
+                assert_eq!(cursor.seek(to).unwrap(), model.seek(to).unwrap());
+            }
+            5 => {
+                let to = SeekFrom::Current(number as i64 % 500 - 250);
+                assert_eq!(cursor.seek(to).ok(), model.seek(to).ok());
+            }
+            _ => {
+                let to = SeekFrom::End(number as i64 % 500 - 450);
+                assert_eq!(cursor.seek(to).ok(), model.seek(to).ok());
+            }
+        }
+        assert_eq!(cursor.stream_position().unwrap(), model.position());
+        cursor.flush().unwrap();
+    }
+    let mut bytes = Vec::new();
+    cursor.rewind().unwrap();
+    cursor.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, model_bytes);
+}
+
+#[test]
+fn a_cursor_is_like_one_of_the_standard_library() {
+    let len = page() + 77;
+    assert_like_a_file(anonymous(len).cursor_mut(), len);
+    assert_like_a_file(shared(len).cursor(), len);
+    assert_like_a_file(shared(len).cursor_mut(), len);
+    assert_like_a_file(exposed(len).cursor(), len);
+    assert_like_a_file(file_map(len, Private).cursor(), len);
+    assert_like_a_file(file_map(len, Shared).view(..).unwrap().cursor(), len);
+    assert_like_a_file(stable(len, Private, perms::ReadWrite).cursor_mut(), len);
+    assert_like_a_file(shared(len).forget_permissions().cursor(), len);
+    let map = shared(len + 100);
+    assert_like_a_file(map.view(50..50 + len).unwrap().cursor(), len);
+    let mut ends = vec![0; 50];
+    map.read_at(0, &mut ends).unwrap();
+    assert_eq!(ends, [0; 50], "what is outside of the view is not written");
+}
+
+#[test]
+fn positions_at_and_behind_the_end() {
+    let map = shared(100);
+    let mut cursor = map.cursor();
+    for position in [100, 101, u64::MAX] {
+        cursor.set_position(position);
+        assert_eq!(cursor.read(&mut [0; 5]).unwrap(), 0);
+        assert_eq!(cursor.write(b"hello").unwrap(), 0);
+        assert_eq!(
+            cursor.write_all(b"hello").unwrap_err().kind(),
+            ErrorKind::WriteZero
+        );
+        assert_eq!(cursor.position(), position);
+    }
+    assert_eq!(
+        cursor.seek(SeekFrom::Current(1)).unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
+    assert_eq!(
+        cursor.seek(SeekFrom::End(-101)).unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
+    assert_eq!(
+        cursor.seek(SeekFrom::Current(i64::MIN)).unwrap(),
+        u64::MAX - (1 << 63)
+    );
+    assert_eq!(cursor.seek(SeekFrom::End(-100)).unwrap(), 0);
+    cursor.write_all(&[1; 100]).unwrap();
+    assert_eq!(cursor.into_inner().addr(), map.addr());
+    assert_eq!(bytes_of(&map), [1; 100]);
+}
+
+#[test]
+fn a_fault_comes_after_the_bytes_before_it() {
+    let file = memory_file(4 * page());
+    let mut map = Map::bytes(4 * page())
+        .from(&file, 0)
+        .with_kind(Shared)
+        .with(perms::ReadWrite)
+        .unwrap();
+    file.set_len(2 * page() as u64).unwrap();
+    let mut cursor = map.cursor();
+    let mut buffer = vec![0; 4 * page()];
+    cursor.set_position(100);
+    assert_eq!(cursor.read(&mut buffer).unwrap(), 2 * page() - 100);
+    assert_eq!(buffer[..2 * page() - 100], patterned(100, 2 * page() - 100));
+    for _ in 0..2 {
+        let error = cursor.read(&mut buffer).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::FAULT.raw_os_error()));
+        assert_eq!(cursor.position(), 2 * page() as u64);
+    }
+    // The file is there again, and so are its bytes.
+    file.set_len(4 * page() as u64).unwrap();
+    assert_eq!(cursor.read(&mut buffer).unwrap(), 2 * page());
+    file.set_len(page() as u64).unwrap();
+
+    let mut all = Vec::new();
+    assert_eq!(
+        map.cursor()
+            .read_to_end(&mut all)
+            .unwrap_err()
+            .raw_os_error(),
+        Some(Errno::FAULT.raw_os_error())
+    );
+    assert_eq!(all, patterned(0, page()), "what was read stays read");
+
+    let mut cursor = map.cursor_mut();
+    cursor.seek(SeekFrom::Start(page() as u64 - 3)).unwrap();
+    assert_eq!(cursor.write(b"hello").unwrap(), 3);
+    assert_eq!(
+        cursor.write(b"lo").unwrap_err().raw_os_error(),
+        Some(Errno::FAULT.raw_os_error())
+    );
+    assert_eq!(cursor.position(), page() as u64);
+}
+
+#[test]
+fn permissions_at_run_time_are_asked() {
+    let map = shared(page())
+        .reprotect(perms::Unknown(mmarinus::ProtFlags::READ))
+        .unwrap();
+    let error = map.cursor().write(b"x").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert_eq!(map.cursor().read(&mut [0; 9]).unwrap(), 9);
+}
+
+#[test]
+fn lines_and_copies() {
+    let mut map = anonymous(page());
+    map.cursor_mut().write_all(b"one\ntwo\nthree\n").unwrap();
+    let view = map.view(..14).unwrap();
+    let lines: Vec<String> = BufReader::new(view.cursor())
+        .lines()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(lines, ["one", "two", "three"]);
+    let mut copied = Vec::new();
+    assert_eq!(std::io::copy(&mut view.cursor(), &mut copied).unwrap(), 14);
+    assert_eq!(copied, b"one\ntwo\nthree\n");
+}
+
+#[test]
+fn chunks_of_a_file_that_is_cut_meanwhile() {
+    let file = memory_file(8 * page());
+    let map = Map::bytes(8 * page())
+        .from(&file, 0)
+        .with(perms::Read)
+        .unwrap();
+    let view = map.view(..).unwrap();
+    let (mut seen, mut faults) = (Vec::new(), 0);
+    for (number, chunk) in view.chunks(1000).enumerate() {
+        if number == 10 {
+            file.set_len(3 * page() as u64 + 17).unwrap();
+        }
+        let mut buffer = vec![0; chunk.len()];
+        let copied = match chunk.copy_to(&mut buffer) {
+            Ok(copied) => copied,
+            Err(fault) => {
+                assert_eq!(fault.errno(), Errno::FAULT);
+                faults += 1;
+                fault.copied()
+            }
+        };
+        seen.extend_from_slice(&buffer[..copied]);
+    }
+    // The page that the file ends in is whole, and zeros from there on.
+    let mut expected = patterned(0, 4 * page());
+    expected[3 * page() + 17..].fill(0);
+    assert_eq!(seen, expected);
+    assert_eq!(faults, (8 * page()).div_ceil(1000) - 4 * page() / 1000);
+}
