@@ -108,10 +108,10 @@ impl<P: Permissions, K: Kind, B: Backing<K>> View<'_, P, K, B> {
 
     /// `readv(fd, view)`—Reads from a descriptor into the view, and returns how many bytes; 0 is the end of a file.
     ///
-    /// The kernel copies to the mapped pages, beside others that may use them; a page that is gone is an error. There is one call,
-    /// which may read fewer bytes than the view has: what a pipe holds now, the rest of a file, what comes before a page that is
-    /// gone, at most 2 GiB. To wait for more could be to wait for ever; the rest is `view.sub(count..)`. A call that a signal ends
-    /// before it has read anything is made again.
+    /// The kernel copies to the mapped pages, beside others that may use them; a page that is gone is an error. There is one
+    /// call, which may read fewer bytes than the view has: what a pipe holds now, the rest of a file, what comes before a page
+    /// that is gone, at most 2 GiB. To wait for more could be to wait for ever; the rest is `view.sub(count..)`. A call that a
+    /// signal ends before it has read anything is made again.
     ///
     /// # Examples
     ///

@@ -49,10 +49,8 @@ fn offsets_have_64_bits() {
     let file = tempfile::tempfile().unwrap();
     let far = (1 << 33) + 5;
     // SAFETY: the range is the test's own.
-    assert_eq!(
-        unsafe { pwritev(&file, &[bytes(&pages, 0, 1)], far) },
-        Ok(1)
-    );
+    let written = unsafe { pwritev(&file, &[bytes(&pages, 0, 1)], far) };
+    assert_eq!(written, Ok(1));
     assert_eq!(file.metadata().unwrap().len(), far + 1);
     // SAFETY: as above; nothing borrows from it.
     assert_eq!(unsafe { preadv(&file, &[bytes(&pages, 1, 1)], far) }, Ok(1));

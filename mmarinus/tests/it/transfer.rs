@@ -183,18 +183,16 @@ fn a_pipe_that_is_not_waited_for() {
         fault.to_string().contains("writing a map to a file"),
         "{fault}"
     );
-    // The rest goes on where it stopped.
+    // The rest goes on where it stopped, as far as there is room again.
     let mut taken = 0;
     while taken < filled {
         taken += view.read_from_fd(&reader).unwrap();
     }
-    assert_eq!(
-        view.sub(filled..)
-            .unwrap()
-            .write_to_fd(&writer)
-            .unwrap_or_else(|fault| fault.copied()),
-        filled.min(map.len() - filled)
-    );
+    let more = match view.sub(filled..).unwrap().write_to_fd(&writer) {
+        Ok(all) => all,
+        Err(fault) => fault.copied(),
+    };
+    assert_eq!(more, filled.min(map.len() - filled));
 }
 
 #[test]
@@ -266,11 +264,11 @@ fn what_a_descriptor_refuses() {
 #[test]
 fn permissions_at_run_time_are_asked() {
     let map = shared(page()).reprotect(Unknown(ProtFlags::READ)).unwrap();
-    let fault = map.view(..).unwrap().read_from_fd(&empty()).unwrap_err();
+    let fault = map.view(..).unwrap().read_from_fd(empty()).unwrap_err();
     assert_eq!(fault.errno(), Errno::ACCESS);
     assert!(fault.to_string().contains("reprotect"), "{fault}");
     let map = map.reprotect(Unknown(ProtFlags::WRITE)).unwrap();
-    let fault = map.view(..).unwrap().write_to_fd(&empty()).unwrap_err();
+    let fault = map.view(..).unwrap().write_to_fd(empty()).unwrap_err();
     assert_eq!(fault.errno(), Errno::ACCESS);
     let zero = File::open("/dev/zero").unwrap();
     assert_eq!(map.view(..9).unwrap().read_from_fd(&zero).unwrap(), 9);
