@@ -60,7 +60,7 @@ pub unsafe fn readv(fd: impl AsFd, ranges: &[IoVec]) -> Result<usize> {
 /// ```
 /// use mmarinus_sys::{IoVec, writev};
 ///
-/// let null = std::fs::File::create("/dev/null")?;
+/// let null = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
 /// let bytes = *b"marinus";
 /// let range = [IoVec::new(bytes.as_ptr().cast_mut().cast(), bytes.len())];
 /// // SAFETY: the range is `bytes`, which is initialized.
