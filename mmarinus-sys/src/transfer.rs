@@ -19,7 +19,7 @@ use crate::{IoVec, Result, raw::syscall};
 /// use mmarinus_sys::{IoVec, readv};
 ///
 /// let zero = std::fs::File::open("/dev/zero")?;
-/// let mut bytes = [1; 8];
+/// let mut bytes = [1_u8; 8];
 /// let range = [IoVec::new(bytes.as_mut_ptr().cast(), bytes.len())];
 /// // SAFETY: the range is `bytes`, which nobody else uses.
 /// assert_eq!(unsafe { readv(&zero, &range)? }, 8);
@@ -100,7 +100,7 @@ pub unsafe fn writev(fd: impl AsFd, ranges: &[IoVec]) -> Result<usize> {
 ///
 /// let mut file = tempfile::tempfile()?;
 /// file.write_all(b"marinus")?;
-/// let mut bytes = [0; 8];
+/// let mut bytes = [0_u8; 8];
 /// let range = [IoVec::new(bytes.as_mut_ptr().cast(), bytes.len())];
 /// // SAFETY: the range is `bytes`, which nobody else uses.
 /// assert_eq!(unsafe { preadv(&file, &range, 3)? }, 4);
