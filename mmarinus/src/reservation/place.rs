@@ -205,7 +205,7 @@ impl Reservation {
     ///
     /// # Errors
     ///
-    /// As for [`decommit`](Self::decommit).
+    /// As for [`decommit`](Self::decommit); but after an error some of the pages may be guarded.
     ///
     /// # References
     ///

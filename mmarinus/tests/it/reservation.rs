@@ -77,6 +77,10 @@ fn the_place_can_be_named() {
     assert_eq!(second.addr(), 1 << 40);
     let third = Map::bytes(page()).at((1 << 40) + page()).reserve().unwrap();
     assert_eq!(second.join(third).unwrap().len(), 2 * page());
+    let low = Map::bytes(16 * page()).below_2gib().reserve().unwrap();
+    assert!(low.addr() + low.len() <= 1 << 31);
+    let low = low.fill(perms::ReadWrite).unwrap().decommit().unwrap();
+    assert!(low.addr() + low.len() <= 1 << 31);
     for (builder, what) in [
         (Map::bytes(page()).locked(), "no pages yet"),
         (Map::bytes(page()).stack(), "no pages yet"),
