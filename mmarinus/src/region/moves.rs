@@ -5,10 +5,10 @@ use core::mem::ManuallyDrop;
 use core::ops::Range;
 use core::ptr::NonNull;
 
-use mmarinus_sys::{self as sys, Advice, Errno, RemapFlags};
+use mmarinus_sys::{self as sys, Advice, Errno, MapFlags, ProtFlags, RemapFlags};
 
 use super::{Properties, Region, Traits};
-use crate::layout::Layout;
+use crate::layout::{Layout, page_shift};
 
 /// Where pages may go that have no room behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,11 +93,15 @@ impl Region {
             Room::Here => RemapFlags::empty(),
             Room::Anywhere => RemapFlags::MAYMOVE,
         };
+        let mut blocker = None;
         if layout.len() > len {
             match self.behind(layout.len() - len) {
                 Behind::Free => {}
                 Behind::Taken if room == Room::Anywhere => {}
-                Behind::Gap if room == Room::Anywhere => return self.resize_elsewhere(layout),
+                Behind::Gap if room == Room::Anywhere => match self.block_behind() {
+                    Ok(page) => blocker = page,
+                    Err(errno) => return Err((self, errno)),
+                },
                 Behind::Taken | Behind::Gap => return Err((self, Errno::NOMEM)),
             }
         }
@@ -112,6 +116,7 @@ impl Region {
                 Err(errno) => return Err((ManuallyDrop::into_inner(old), errno)),
             }
         };
+        drop(blocker);
         // The invariants hold again: these are all the pages, wherever they are now.
         if layout.len() != len {
             old.properties.set(Traits::CUT, true);
@@ -138,27 +143,21 @@ impl Region {
         }
     }
 
-    /// Grows to another length at another place, which is reserved first. A failure leaves the pages where they are; the place
-    /// may stay reserved. (Only a move that keeps the length works on several mappings, so none stops half way.)
+    /// Takes the page right behind the region, so that the kernel moves the mapping instead of growing it there.
     #[cold]
-    fn resize_elsewhere(self, layout: Layout) -> Result<Self, (Self, Errno)> {
-        let place = match Self::reserve(layout, 0) {
-            Ok(place) => ManuallyDrop::new(place),
-            Err(errno) => return Err((self, errno)),
-        };
-        let ((from, old_len), (to, len)) = (self.raw_pages(), place.raw_pages());
-        // SAFETY:
-        // - The source is owned by `self`, which came by value: nobody borrows from it.
-        // - The target is owned by the reservation, which is never dropped: after a failure it may be gone.
-        match unsafe { sys::mremap_fixed(from, old_len, len, RemapFlags::MAYMOVE, to) } {
-            Err(errno) => Err((self, errno)),
-            Ok(start) => {
-                let mut old = ManuallyDrop::new(self);
-                // SAFETY: the head is less than a page, and the pages are now mapped at `start`.
-                old.ptr = unsafe { start.cast::<u8>().add(layout.head()) };
-                old.len = layout.size();
-                Ok(ManuallyDrop::into_inner(old))
-            }
+    fn block_behind(&self) -> Result<Option<Self>, Errno> {
+        let (start, len) = self.raw_pages();
+        let page = Layout::new(0, 1, page_shift()).ok_or(Errno::NOMEM)?;
+        let end = start.addr().wrapping_add(len);
+        let flags = MapFlags::PRIVATE
+            .union(MapFlags::NORESERVE)
+            .union(MapFlags::FIXED_NOREPLACE);
+        // SAFETY: `MAP_FIXED_NOREPLACE` takes addresses that are free.
+        match unsafe { Self::map_any(page, end, ProtFlags::empty(), flags, None) } {
+            Ok(blocker) => Ok(Some(blocker)),
+            // Somebody else has it by now.
+            Err(Errno::EXIST) => Ok(None),
+            Err(errno) => Err(errno),
         }
     }
 
