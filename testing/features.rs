@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use mmarinus_sys::Support;
+use mmarinus_sys::{Support, UffdFeatures};
 
 /// The variable that names the features which are there.
 const REQUIRED: &str = "MMARINUS_REQUIRED";
@@ -246,6 +246,30 @@ pub(crate) fn mempolicy_home_node() -> Feature {
 pub(crate) fn userfaultfd_user_mode_only() -> Feature {
     let is_there = Support::userfaultfd_user_mode_only();
     Feature::of_kernel("userfaultfd_user_mode_only", is_there, (5, 11))
+}
+
+/// A userfaultfd that handles faults of the kernel too can be made.
+pub(crate) fn userfaultfd() -> Feature {
+    let why = "userfaultfd is missing, or needs a privilege";
+    Feature::of_machine("userfaultfd", Support::userfaultfd(), why)
+}
+
+/// Writes to any memory can be tracked.
+pub(crate) fn wp_async() -> Feature {
+    let is_there = Support::userfaultfd_features().contains(UffdFeatures::WP_ASYNC);
+    Feature::of_kernel("wp_async", is_there, (6, 7))
+}
+
+/// Pages can be moved by a userfaultfd.
+pub(crate) fn uffd_move() -> Feature {
+    let is_there = Support::userfaultfd_features().contains(UffdFeatures::MOVE);
+    Feature::of_kernel("uffd_move", is_there, (6, 8))
+}
+
+/// Pages can be poisoned by a userfaultfd.
+pub(crate) fn uffd_poison() -> Feature {
+    let is_there = Support::userfaultfd_features().contains(UffdFeatures::POISON);
+    Feature::of_kernel("uffd_poison", is_there, (6, 6))
 }
 
 /// Shadow stacks can be had. No emulator has them, so no list names them.

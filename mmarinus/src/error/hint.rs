@@ -283,6 +283,19 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "there is no room at 2^47 and above: addresses go that far only where CPU and kernel have more bits of them (la57 in \
              /proc/cpuinfo of x86_64); leave out `.above_47_bits()`"
         }
+        Reason::NoTracking => {
+            "tracking writes needs a userfaultfd with WP_ASYNC: Linux 6.7, built with CONFIG_PTE_MARKER_UFFD_WP, on x86_64 or arm64; \
+             compare copies, or write through a layer of your own"
+        }
+        Reason::NoScan => {
+            "looking at pages one by one needs PAGEMAP_SCAN, Linux 6.7; `stats` counts them on older kernels"
+        }
+        Reason::GuardsUnseen => {
+            "before Linux 6.15 the kernel does not show which pages are guards; ask without `GUARD`"
+        }
+        Reason::OtherProcess => {
+            "this was made before the process forked, and acts on the memory of the parent; make a new one in the child"
+        }
         Reason::BadName => {
             "a name has at most 79 bytes, all of them printable ASCII, and none of \\ ` $ [ ]; shorten it or replace them"
         }
@@ -602,6 +615,29 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         (O::Open, Errno::MFILE | Errno::NFILE) => "too many files are open; close some",
         (O::Fstatfs | O::Fstat, Errno::BADF) => {
             "the descriptor is closed; keep it open until the map is made"
+        }
+        (O::Track, Errno::BUSY) => {
+            "the pages belong to another userfaultfd already: they are tracked, or paged; take the map back from that one first"
+        }
+        (O::Track, Errno::PERM) => {
+            "the map is shared and its file was opened for reading only, or is sealed: nobody can write it, so there is nothing to \
+             track; or seccomp forbids userfaultfd"
+        }
+        (O::Track, Errno::INVAL) => {
+            "the kernel does not track this memory (it is droppable, or a shadow stack)"
+        }
+        (O::Track, Errno::NOMEM) => {
+            "a mapping of its own is needed, and there are vm.max_map_count of them; or memory for page tables ran out: they are a \
+             512th of the map"
+        }
+        (O::Track, Errno::NOSYS) => "this kernel was built without userfaultfd; compare copies",
+        (O::TakeDirty, Errno::PERM) => {
+            "this map is not tracked: it was exchanged (mem::swap) or moved since `track_writes`; take it out by `into_map` and \
+             track it anew"
+        }
+        (O::TakeDirty | O::Scan, errno)
+        | (O::Track, errno @ (Errno::MFILE | Errno::NFILE | Errno::NOENT | Errno::ACCESS)) => {
+            kernel(O::Stats, errno)
         }
         (O::Sigaction, Errno::PERM | Errno::ACCESS | Errno::NOSYS) => {
             "seccomp forbids rt_sigaction; install the handler before the sandbox, or copy without it"

@@ -68,6 +68,10 @@ pub(crate) enum Operation {
     WriteTo,
     #[allow(dead_code, reason = "only where there is a handler to install")]
     Sigaction,
+    /// Looking at pages: `PAGEMAP_SCAN`.
+    Scan,
+    Track,
+    TakeDirty,
 }
 
 impl Operation {
@@ -116,6 +120,9 @@ impl Operation {
             Self::ReadFrom => "readv",
             Self::WriteTo => "writev",
             Self::Sigaction => "sigaction",
+            Self::Scan => "scan",
+            Self::Track => "track_writes",
+            Self::TakeDirty => "take_dirty",
         }
     }
 
@@ -231,6 +238,12 @@ impl Operation {
                 "writing a map to a file from byte {a} on, after {b} bytes (writev)"
             ),
             Self::BlockSize => f.write_str("ioctl(BLKGETSIZE64)"),
+            Self::Scan => write!(f, "scanning {a} bytes at {b:#x} (PAGEMAP_SCAN)"),
+            Self::Track => write!(f, "tracking writes to {a} bytes at {b:#x} (userfaultfd)"),
+            Self::TakeDirty => write!(
+                f,
+                "taking what was written of {a} bytes at {b:#x} (PAGEMAP_SCAN)"
+            ),
             Self::PkeyAlloc | Self::Open | Self::Fstat | Self::Fstatfs | Self::Sigaction => {
                 f.write_str(self.name())
             }
@@ -462,6 +475,14 @@ pub(crate) enum Reason {
     NoRoomAbove,
     /// A name that the kernel does not take.
     BadName,
+    /// The kernel does not track writes.
+    NoTracking,
+    /// The kernel does not scan pages.
+    NoScan,
+    /// The kernel does not show guards.
+    GuardsUnseen,
+    /// What was made by another process, before it forked.
+    OtherProcess,
 }
 
 impl Reason {
@@ -478,6 +499,9 @@ impl Reason {
             | Self::HugeFile
             | Self::UnreservedShared
             | Self::NoKeys
+            | Self::NoTracking
+            | Self::NoScan
+            | Self::GuardsUnseen
             | Self::NoPublish
             | Self::NoBranchProtection
             | Self::UnreservedHuge => Errno::OPNOTSUPP,
@@ -485,6 +509,7 @@ impl Reason {
             Self::Forbidden | Self::DeviceInside => Errno::ACCESS,
             Self::RangeAbandoned => Errno::FAULT,
             Self::NearStack => Errno::EXIST,
+            Self::OtherProcess => Errno::SRCH,
             _ => Errno::INVAL,
         }
     }

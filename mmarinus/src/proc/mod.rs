@@ -6,6 +6,7 @@ mod lookup;
 #[cfg(feature = "std")]
 mod maps;
 mod pages;
+mod scan;
 mod smaps;
 
 use core::ffi::CStr;
@@ -18,6 +19,7 @@ pub(crate) use lookup::{Mapping, Name, mapping_at};
 #[cfg(feature = "std")]
 pub use maps::{Maps, Vma, maps};
 pub(crate) use pages::{Counts, Pages, count};
+pub(crate) use scan::Batches;
 pub(crate) use smaps::figures;
 
 /// The list of maps. The one of the calling thread, since that of the process is empty once its main thread has ended.
@@ -27,9 +29,9 @@ const MAPS: &CStr = c"/proc/thread-self/maps";
 const SMAPS: &CStr = c"/proc/thread-self/smaps";
 
 /// One entry for each page.
-const PAGEMAP: &CStr = c"/proc/thread-self/pagemap";
+pub(crate) const PAGEMAP: &CStr = c"/proc/thread-self/pagemap";
 
 /// Opens one of these files.
-fn open(path: &CStr) -> Result<OwnedFd, Errno> {
+pub(crate) fn open(path: &CStr) -> Result<OwnedFd, Errno> {
     open_file(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }

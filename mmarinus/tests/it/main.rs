@@ -49,6 +49,7 @@ mod reprotect;
 mod reservation;
 mod residency;
 mod resize;
+mod scan;
 mod sealed;
 mod secret;
 mod shared_block;
@@ -60,6 +61,7 @@ mod sync;
 mod synchronous;
 mod take;
 mod transfer;
+mod track;
 #[cfg(feature = "zerocopy")]
 mod typed;
 mod types;

@@ -6,7 +6,9 @@
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use mmarinus::{Map, Mirror, Private, ProtFlags, Reservation, Shared, Source, perms};
+use mmarinus::{
+    Errno, Map, Mirror, Private, ProtFlags, Reservation, Shared, Source, Tracked, perms,
+};
 
 use crate::common::{anonymous, bytes_of, disk_file, memory_file, page, shared};
 use crate::raw::in_fork;
@@ -248,5 +250,47 @@ fn core_dumps_leave_out_what_the_docs_say() {
             // Nothing of it is in a child either.
             assert!(crate::common::Vma::of(&secret).has("dc"));
         }
+    });
+}
+
+#[test]
+fn a_forked_child_leaves_the_tracking_alone() {
+    sound!({
+        let Ok(mut map) = anonymous(4 * page()).track_writes() else {
+            return; // An older kernel.
+        };
+        map[0] = 1;
+        let told = |map: &Tracked<Map<perms::ReadWrite>>| {
+            map.take_dirty(..)
+                .is_ok_and(|dirty| dirty.flatten().eq([0..page()]))
+        };
+        let mut held = Some(map);
+        assert!(in_fork(|| {
+            let Some(mut map) = held.take() else {
+                return false;
+            };
+            map[page()] = 1;
+            let refused = map
+                .take_dirty(..)
+                .is_err_and(|error| error.errno() == Errno::SRCH);
+            let map = map.into_map();
+            refused
+                && map[page()] == 1
+                && map.track_writes().is_ok_and(|mut map| {
+                    map[0] = 2;
+                    told(&map)
+                })
+        }));
+        let mut map = held.unwrap();
+        assert!(told(&map));
+        map[2 * page()] = 1;
+        // In the middle of taking: what the child drops is its own copy of the list.
+        let mut dirty = map.take_dirty(..).unwrap();
+        let mut childs = Some(&mut dirty);
+        assert!(in_fork(|| childs
+            .take()
+            .is_some_and(|dirty| dirty.count() <= 1)));
+        assert_eq!(dirty.next().unwrap().unwrap(), 2 * page()..3 * page());
+        assert!(dirty.next().is_none());
     });
 }
