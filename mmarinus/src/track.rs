@@ -31,9 +31,9 @@ use crate::scan::Bytes;
 /// - writes of this process through this map, by its own code and by the kernel for it (`read(2)` into the map);
 /// - pages of private anonymous memory that were given back (`discard`), and so hold zeros.
 ///
-/// Pages of files and of shared memory that are given back (`revert`, `discard`, `punch_hole`) are told only if they were written
-/// as well. What others write to a shared object through their own maps, `write(2)` to the file, and devices that have the pages pinned are
-/// not seen. A forked child has the map, but not the tracking.
+/// Pages of files and of shared memory that are given back (`revert`, `discard`, `punch_hole`) are told only if they were
+/// written as well. What others write to a shared object through their own maps, `write(2)` to the file, and devices that have
+/// the pages pinned are not seen. A forked child has the map, but not the tracking.
 ///
 /// It lends the map (`Deref`, `DerefMut`). Changes that take a map by value need the map itself:
 /// [`into_map`](Self::into_map) ends the tracking; [`reprotect`](Self::reprotect) and [`split`](Self::split) keep it.
@@ -149,8 +149,8 @@ impl Tracker {
         let start = core::ptr::with_exposed_provenance_mut(pages.start as usize);
         let len = (pages.end - pages.start) as usize;
         let unprotected = UffdWriteprotectMode::DONTWAKE;
-        // SAFETY: the pages are those of a map that is borrowed, and were just scanned; to lift a protection of `WP_ASYNC` changes
-        // no byte.
+        // SAFETY: the pages are those of a map that is borrowed, and were just scanned; to lift a protection of `WP_ASYNC`
+        // changes no byte.
         let _ = unsafe { sys::uffdio_writeprotect(&self.uffd, start, len, unprotected) };
     }
 }
@@ -231,7 +231,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Tracked<Map<P, K, B>> {
         let whole = |offset: usize, end: usize| {
             offset == end || (bytes.address + offset).is_multiple_of(self.map.page_size())
         };
-        if !range.is_empty() && !(whole(range.start, 0) && whole(range.end, bytes.len)) {
+        if !(range.is_empty() || whole(range.start, 0) && whole(range.end, bytes.len)) {
             return Err(refused(Reason::NotWholePages).into());
         }
         if !self.tracker.is_ours() {
@@ -262,10 +262,6 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Tracked<Map<P, K, B>> {
     /// # Errors
     ///
     /// As for [`Map::reprotect`]; the map comes back tracked.
-    #[expect(
-        clippy::type_complexity,
-        reason = "the new map or the old one: both are said in full"
-    )]
     pub fn reprotect<Q: Permissions>(self, perms: Q) -> Result<Tracked<Map<Q, K, B>>, Error<Self>> {
         let Self { map, tracker } = self;
         match map.reprotect(perms) {

@@ -284,8 +284,8 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
              /proc/cpuinfo of x86_64); leave out `.above_47_bits()`"
         }
         Reason::NoTracking => {
-            "tracking writes needs a userfaultfd with WP_ASYNC: Linux 6.7, built with CONFIG_PTE_MARKER_UFFD_WP, on x86_64 or arm64; \
-             compare copies, or write through a layer of your own"
+            "tracking writes needs a userfaultfd with WP_ASYNC: Linux 6.7, built with CONFIG_PTE_MARKER_UFFD_WP, on x86_64 or \
+             arm64; compare copies, or write through a layer of your own"
         }
         Reason::NoScan => {
             "looking at pages one by one needs PAGEMAP_SCAN, Linux 6.7; `stats` counts them on older kernels"
@@ -620,15 +620,15 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "the pages belong to another userfaultfd already: they are tracked, or paged; take the map back from that one first"
         }
         (O::Track, Errno::PERM) => {
-            "the map is shared and its file was opened for reading only, or is sealed: nobody can write it, so there is nothing to \
-             track; or seccomp forbids userfaultfd"
+            "the map is shared and its file was opened for reading only, or is sealed: nobody can write it, so there is nothing \
+             to track; or seccomp forbids userfaultfd"
         }
         (O::Track, Errno::INVAL) => {
             "the kernel does not track this memory (it is droppable, or a shadow stack)"
         }
         (O::Track, Errno::NOMEM) => {
-            "a mapping of its own is needed, and there are vm.max_map_count of them; or memory for page tables ran out: they are a \
-             512th of the map"
+            "a mapping of its own is needed, and there are vm.max_map_count of them; or memory for page tables ran out: they are \
+             a 512th of the map"
         }
         (O::Track, Errno::NOSYS) => "this kernel was built without userfaultfd; compare copies",
         (O::TakeDirty, Errno::PERM) => {

@@ -1,4 +1,8 @@
 //! Looking at pages one by one.
+#![allow(
+    clippy::single_range_in_vec_init,
+    reason = "a list of ranges that has one"
+)]
 
 use core::ops::Range;
 

@@ -3,6 +3,10 @@
 //! All cases that fork stand here, since safe code has no `fork`: `raw::in_fork` forks, and its closure may do no more than a
 //! child of a program with several threads may. The cases themselves are safe code.
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::single_range_in_vec_init,
+    reason = "a list of ranges that has one"
+)]
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
