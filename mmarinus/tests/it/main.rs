@@ -60,8 +60,8 @@ mod stats;
 mod sync;
 mod synchronous;
 mod take;
-mod transfer;
 mod track;
+mod transfer;
 #[cfg(feature = "zerocopy")]
 mod typed;
 mod types;
