@@ -14,7 +14,7 @@ use crate::layout::{Layout, page_shift};
 use crate::map::Map;
 use crate::name::Name;
 use crate::perms::Permissions;
-use crate::region::{Reach, Region, SYNCHRONOUS, Spot};
+use crate::region::{Reach, Region, SYNCHRONOUS, Spot, room};
 
 impl<K: Kind, B> Builder<'_, K, B, New> {
     /// Maps what was asked for, with these permissions.
@@ -195,7 +195,8 @@ impl<K: Kind, B, P0: Permissions, K0: Kind, B0: Backing<K0>>
     ///
     /// As for the `with` of a [new](New) map, and then the old map comes back with the error, exactly as it was.
     ///
-    /// Only if the move failed is there no map in the error: mostly `ENOMEM`, at `vm.max_map_count`.
+    /// Only if the move itself failed is there no map in the error: where another thread took the last mappings of
+    /// `vm.max_map_count` in between, say.
     #[inline]
     #[expect(
         clippy::type_complexity,
@@ -212,6 +213,14 @@ impl<K: Kind, B, P0: Permissions, K0: Kind, B0: Backing<K0>>
             Ok(new) => new,
             Err(cause) => return Err(Error::with_map(cause, self.place.old)),
         };
+        if !self.place.old.is_empty() {
+            // A move without room among the mappings would lose the old pages.
+            if let Err(errno) = room() {
+                let (address, len) = self.place.old.pages();
+                let cause = Cause::kernel(Operation::Mremap, errno, [len, address]);
+                return Err(Error::with_map(cause, self.place.old));
+            }
+        }
         let (_, old) = self.place.old.into_region();
         let region = if old.len() == 0 {
             new

@@ -11,6 +11,7 @@ mod moves;
 mod place;
 mod properties;
 mod ranges;
+mod room;
 mod space;
 
 use core::ffi::c_void;
@@ -28,6 +29,7 @@ pub(crate) use guards::Spot;
 pub(crate) use moves::Room;
 pub(crate) use place::Reach;
 use properties::{Known, Properties, Traits};
+pub(crate) use room::room;
 pub(crate) use space::{Placed, Space, Uncopied, Writer};
 
 /// Mapped pages, and the bytes in them that were asked for.
