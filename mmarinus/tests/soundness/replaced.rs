@@ -132,7 +132,7 @@ fn a_range_that_may_be_lost_is_not_touched_again() {
     sound!(Leak::mapped(2 * page()), {
         let map = anonymous(2 * page());
         let addr = map.addr();
-        raw::forbid(&[Call::Mremap], Errno::NOMEM).unwrap();
+        raw::forbid(&[Call::Mremap], Errno::AGAIN).unwrap();
         let error = map.remap().anonymously().with(perms::Read).unwrap_err();
         assert!(
             error.into_map().is_none(),
