@@ -353,7 +353,14 @@ pub(crate) fn finish(
     mapped: Result<Region, Errno>,
     figures: [usize; 2],
 ) -> Result<Region, Cause> {
-    let mut region = mapped.map_err(|errno| unmapped(prepared, errno, figures))?;
+    let &Prepared {
+        flags,
+        page_shift,
+        reach,
+        ..
+    } = prepared;
+    // By value, so that the request need not be in memory where nothing fails.
+    let mut region = mapped.map_err(|errno| unmapped(flags, page_shift, reach, errno, figures))?;
     if let Some(fork) = prepared.fork {
         let advice = match fork {
             Fork::Nothing => Advice::DONTFORK,
@@ -403,16 +410,16 @@ pub(crate) fn unpopulated(region: &Region, errno: Errno) -> Cause {
 
 /// Why the kernel did not map, as far as what was asked for tells.
 #[cold]
-fn unmapped(prepared: &Prepared<'_>, errno: Errno, figures: [usize; 2]) -> Cause {
-    let reason = match (errno, prepared.reach) {
-        (Errno::INVAL | Errno::OPNOTSUPP, _) if prepared.flags.contains(MapFlags::DROPPABLE) => {
+fn unmapped(flags: MapFlags, shift: u8, reach: Reach, errno: Errno, figures: [usize; 2]) -> Cause {
+    let reason = match (errno, reach) {
+        (Errno::INVAL | Errno::OPNOTSUPP, _) if flags.contains(MapFlags::DROPPABLE) => {
             Reason::NoDroppable
         }
-        (Errno::OPNOTSUPP, _) if SYNCHRONOUS.is_some_and(|all| prepared.flags.contains(all)) => {
+        (Errno::OPNOTSUPP, _) if SYNCHRONOUS.is_some_and(|all| flags.contains(all)) => {
             Reason::NoDirectAccess
         }
-        _ if prepared.page_shift != page_shift() => {
-            let figures = [figures[0], prepared.page_shift.into()];
+        _ if shift != page_shift() => {
+            let figures = [figures[0], shift.into()];
             return Cause::kernel(Operation::MmapHuge, errno, figures);
         }
         (Errno::NOMEM, Reach::Below2Gib) => Reason::NoRoomBelow,
