@@ -5,6 +5,7 @@ mod testing;
 
 mod common;
 
+mod grow;
 mod hostile;
 mod huge;
 mod ipc;

@@ -99,6 +99,24 @@ impl<M> Error<M> {
         self.map
     }
 
+    /// The same error without the map, and the map, as [`into_map`](Self::into_map) gives it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{Map, perms};
+    ///
+    /// let map = Map::bytes(8192).anywhere().anonymously().with(perms::ReadWrite)?;
+    /// let (error, map) = map.split(100).unwrap_err().into_parts();
+    /// assert_eq!(error.operation(), "split");
+    /// assert_eq!(map.map(|map| map.len()), Some(8192));
+    /// # Ok::<(), mmarinus::Error>(())
+    /// ```
+    #[must_use]
+    pub fn into_parts(self) -> (Error, Option<M>) {
+        (self.cause.into(), self.map)
+    }
+
     /// The same error with the map as something else.
     pub(crate) fn map_map<N>(self, change: impl FnOnce(M) -> N) -> Error<N> {
         Error {
