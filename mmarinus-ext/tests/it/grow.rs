@@ -281,16 +281,18 @@ fn growing_and_shrinking_leaves_few_mappings() {
 
 #[test]
 fn prefault_brings_pages_in() {
-    let mut buffer = Options::new()
-        .step(1 << 20)
-        .prefault()
-        .create::<u8>(1 << 30)
-        .unwrap();
-    buffer.push(1).unwrap();
-    assert_eq!(resident(&buffer), 1 << 20);
-    buffer.resize((1 << 20) + 1, 2).unwrap();
-    assert_eq!(resident(&buffer), 2 << 20);
-    assert_eq!((buffer[0], buffer[1 << 20]), (1, 2));
+    sound!({
+        let mut buffer = Options::new()
+            .step(1 << 20)
+            .prefault()
+            .create::<u8>(1 << 30)
+            .unwrap();
+        buffer.push(1).unwrap();
+        assert_eq!(resident(&buffer), 1 << 20);
+        buffer.resize((1 << 20) + 1, 2).unwrap();
+        assert_eq!(resident(&buffer), 2 << 20);
+        assert_eq!((buffer[0], buffer[1 << 20]), (1, 2));
+    });
 }
 
 #[test]
@@ -301,18 +303,20 @@ fn huge_pages_are_asked_for() {
         assert_eq!(buffer.capacity(), 0);
         skip!("the kernel has no transparent huge pages");
     }
-    let unit = (page() * page() / 8).min(32 << 20);
-    let mut buffer = Options::new().huge_pages().create::<u8>(unit + 1).unwrap();
-    assert!(buffer.addr().is_multiple_of(unit));
-    buffer.push(1).unwrap();
-    assert_eq!(buffer.capacity(), unit);
-    buffer.resize(unit + 1, 2).unwrap();
-    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
-    let address = format!("{:x}-{:x} ", buffer.addr(), buffer.addr() + 2 * unit);
-    let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&address));
-    let flags = lines.find(|line| line.starts_with("VmFlags:")).unwrap();
-    assert!(flags.contains(" hg"), "{flags}");
-    assert_eq!((buffer[0], buffer[unit]), (1, 2));
+    sound!({
+        let unit = (page() * page() / 8).min(32 << 20);
+        let mut buffer = Options::new().huge_pages().create::<u8>(unit + 1).unwrap();
+        assert!(buffer.addr().is_multiple_of(unit));
+        buffer.push(1).unwrap();
+        assert_eq!(buffer.capacity(), unit);
+        buffer.resize(unit + 1, 2).unwrap();
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let address = format!("{:x}-{:x} ", buffer.addr(), buffer.addr() + 2 * unit);
+        let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&address));
+        let flags = lines.find(|line| line.starts_with("VmFlags:")).unwrap();
+        assert!(flags.contains(" hg"), "{flags}");
+        assert_eq!((buffer[0], buffer[unit]), (1, 2));
+    });
 }
 
 /// Runs a closure with a lower limit.

@@ -13,5 +13,6 @@ mod memfd;
 mod peers;
 mod pool;
 mod seals;
+mod secret;
 mod snapshot;
 mod verify;
