@@ -45,9 +45,15 @@ impl<K: Kind, B: NoRace<K>> Pages<K, B> {
     /// Takes the map out with other permissions. After an error it is what it was, or gone.
     fn reprotected<Q: Permissions>(&mut self, perms: Q) -> Result<Map<Q, K, B>, Error> {
         let changed = match mem::replace(self, Self::Gone) {
-            Self::Closed(map) => kept(map.reprotect(perms), Self::Closed),
-            Self::Readable(map) => kept(map.reprotect(perms), Self::Readable),
-            Self::Writable(map) => kept(map.reprotect(perms), Self::Writable),
+            Self::Closed(map) => map
+                .reprotect(perms)
+                .map_err(|error| kept(error, Self::Closed)),
+            Self::Readable(map) => map
+                .reprotect(perms)
+                .map_err(|error| kept(error, Self::Readable)),
+            Self::Writable(map) => map
+                .reprotect(perms)
+                .map_err(|error| kept(error, Self::Writable)),
             Self::Gone => return Err(Error::Gone),
         };
         changed.map_err(|(error, old)| {
@@ -82,15 +88,13 @@ impl<K: Kind, B: NoRace<K>> Pages<K, B> {
     }
 }
 
-/// The result of a change, whose error has the pages as they are.
-fn kept<P, Q, K: Kind, B: Backing<K>>(
-    changed: Result<Map<Q, K, B>, mmarinus::Error<Map<P, K, B>>>,
+/// Why a change failed, and the pages as they are.
+fn kept<P, K: Kind, B: Backing<K>>(
+    error: mmarinus::Error<Map<P, K, B>>,
     as_before: impl FnOnce(Map<P, K, B>) -> Pages<K, B>,
-) -> Result<Map<Q, K, B>, (mmarinus::Error, Pages<K, B>)> {
-    changed.map_err(|error| {
-        let (error, map) = error.into_parts();
-        (error, map.map_or(Pages::Gone, as_before))
-    })
+) -> (mmarinus::Error, Pages<K, B>) {
+    let (error, map) = error.into_parts();
+    (error, map.map_or(Pages::Gone, as_before))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Secrets: what reaches them, what does not, and what is left of them.
 
+use core::panic::AssertUnwindSafe;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::thread;
 
 use mmarinus::{Errno, Map, perms};
