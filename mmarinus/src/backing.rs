@@ -12,6 +12,7 @@
 //! | [`Droppable`] | `.droppable()` | atomics | – |
 //! | [`File`] | `.from(&file, offset)` | copies | copies |
 //! | [`Device`] | `.from_device(&fd, offset)` | copies out | copies out |
+//! | [`Paged`] | `map.page_by(&uffd, modes)` | copies | copies |
 //!
 //! What a forked child, a new program (`exec`) and a core dump get of each:
 //!
@@ -78,6 +79,11 @@ pub struct Droppable;
 /// Memory that the kernel itself does not see, of a memory file of `memfd_secret` that nobody has but the map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Secret;
+
+/// Pages that a userfaultfd brings in, whose holder may answer when it likes, or never, by
+/// [`Map::page_by`](crate::Map::page_by).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Paged;
 
 /// What stands behind the pages of a map of kind `K`.
 ///
@@ -233,6 +239,7 @@ impl Backing<Shared> for Secret {}
 impl<K: Kind> Backing<K> for Stable {}
 impl<K: Kind> Backing<K> for Present {}
 impl<K: Kind> Backing<K> for Exposed {}
+impl<K: Kind> Backing<K> for Paged {}
 #[diagnostic::do_not_recommend]
 impl Backing<Private> for Droppable {}
 
@@ -315,6 +322,9 @@ unsafe impl<K: Kind> Unsliced<K> for Exposed {}
 // SAFETY: not `NoRace`.
 #[diagnostic::do_not_recommend]
 unsafe impl Unsliced<Private> for Droppable {}
+// SAFETY: not `NoRace`, for either kind.
+#[diagnostic::do_not_recommend]
+unsafe impl<K: Kind> Unsliced<K> for Paged {}
 
 // SAFETY: the kernel gives new zeroed pages, which are this map's alone.
 #[diagnostic::do_not_recommend]
@@ -338,6 +348,10 @@ impl<K: Kind> Discardable<K> for Anonymous {
 }
 #[diagnostic::do_not_recommend]
 impl<K: Kind> Discardable<K> for Exposed {
+    const ANONYMOUS: bool = false;
+}
+#[diagnostic::do_not_recommend]
+impl<K: Kind> Discardable<K> for Paged {
     const ANONYMOUS: bool = false;
 }
 #[diagnostic::do_not_recommend]
@@ -384,6 +398,8 @@ impl Written<Shared> for Secret {}
 impl<K: Kind> Written<K> for Stable {}
 impl<K: Kind> Written<K> for Present {}
 impl<K: Kind> Written<K> for Exposed {}
+#[diagnostic::do_not_recommend]
+impl<K: Kind> Written<K> for Paged {}
 #[diagnostic::do_not_recommend]
 impl Written<Private> for Droppable {}
 
@@ -458,6 +474,11 @@ mod sealed {
     }
 
     impl<K: Kind> Sealed<K> for File {
+        const ACCESS: Access = Access::Kernel;
+        type Leaked<P: Permissions> = View<'static, P, K, Self>;
+    }
+
+    impl<K: Kind> Sealed<K> for super::Paged {
         const ACCESS: Access = Access::Kernel;
         type Leaked<P: Permissions> = View<'static, P, K, Self>;
     }

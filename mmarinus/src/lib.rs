@@ -68,6 +68,7 @@ mod transfer;
 #[cfg(feature = "zerocopy")]
 mod typed;
 mod unmap;
+pub mod userfault;
 mod view;
 
 pub use atomics::{Atomic, Observed};
@@ -94,4 +95,5 @@ pub use shared_block::{SharedBlock, SharedLayout};
 pub use source::Source;
 pub use stats::Stats;
 pub use track::Tracked;
+pub use userfault::Userfault;
 pub use view::View;

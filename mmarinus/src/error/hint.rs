@@ -283,6 +283,11 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "there is no room at 2^47 and above: addresses go that far only where CPU and kernel have more bits of them (la57 in \
              /proc/cpuinfo of x86_64); leave out `.above_47_bits()`"
         }
+        Reason::NoMode => "the modes are MISSING, WP and MINOR; name one of them, or several",
+        Reason::StartsInPage => {
+            "pages are brought in whole, so the map must start at one: give an offset in the file that is a multiple of the \
+             page size"
+        }
         Reason::NoTracking => {
             "tracking writes needs a userfaultfd with WP_ASYNC: Linux 6.7, built with CONFIG_PTE_MARKER_UFFD_WP, on x86_64 or \
              arm64; compare copies, or write through a layer of your own"
@@ -615,6 +620,63 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         (O::Open, Errno::MFILE | Errno::NFILE) => "too many files are open; close some",
         (O::Fstatfs | O::Fstat, Errno::BADF) => {
             "the descriptor is closed; keep it open until the map is made"
+        }
+        (O::Userfault, Errno::PERM) => {
+            "userfaultfd needs CAP_SYS_PTRACE, vm.unprivileged_userfaultfd = 1, or Linux 5.11, which has a mode for user space \
+             only; or seccomp forbids it"
+        }
+        (O::Userfault, Errno::NOSYS) => {
+            "this kernel was built without userfaultfd (CONFIG_USERFAULTFD); bring all pages in beforehand"
+        }
+        (O::Userfault, Errno::INVAL) => {
+            "a userfaultfd for user space only needs Linux 5.11; `Userfault::new` needs a privilege instead"
+        }
+        (O::Userfault, Errno::MFILE | Errno::NFILE) => "too many files are open; close some",
+        (O::PageBy, Errno::BUSY) => {
+            "another userfaultfd answers for these pages already: they are tracked or paged; take them back from that one first"
+        }
+        (O::PageBy, Errno::INVAL) => {
+            "this kernel brings in pages of such memory not in this way: `MISSING` is for anonymous memory, memory files, tmpfs and \
+             huge pages, `MINOR` for shared ones of those (Linux 5.14), `WP` since Linux 5.7 and 5.19"
+        }
+        (O::PageBy, Errno::PERM) => {
+            "the map is shared and can never be written, as its file was opened for reading only or is sealed; map it `Private`"
+        }
+        (O::PageBy, Errno::NOMEM) => {
+            "a mapping of its own is needed, and there are vm.max_map_count of them; raise it, or hold fewer maps"
+        }
+        (O::UffdRead, Errno::AGAIN) => "no fault waits; `wait` until one does",
+        (
+            O::UffdCopy | O::UffdZero | O::UffdContinue | O::UffdPoison | O::UffdMove,
+            Errno::EXIST,
+        ) => {
+            "the first page is there already: another thread answered, or nobody needed to; wake who waits, if need be"
+        }
+        (O::UffdMove, Errno::NOENT) => {
+            "the first page to move was never written, or no userfaultfd answers for the target any more, as the map was moved"
+        }
+        (
+            O::UffdCopy | O::UffdZero | O::UffdContinue | O::UffdPoison | O::UffdProtect,
+            Errno::NOENT,
+        ) => {
+            "no userfaultfd answers for these pages in this way: the map was moved, or handed over with other modes"
+        }
+        (O::UffdMove, Errno::BUSY) => {
+            "a page is shared with a forked child, or the kernel works with it; copy it instead"
+        }
+        (O::UffdMove, Errno::INVAL) => {
+            "pages move (since Linux 6.8) between private anonymous maps with the same permissions and locks, and not huge ones of \
+             a pool; copy them instead"
+        }
+        (O::UffdPoison, Errno::INVAL) => {
+            "poisoning pages needs Linux 6.6; do not answer, or answer with zeros"
+        }
+        (O::UffdZero, Errno::INVAL) => "huge pages are not brought in as zeros; copy zeros",
+        (O::UffdContinue, Errno::FAULT) => {
+            "the file has no page there; write it to the file first, or copy it here"
+        }
+        (O::UffdCopy | O::UffdZero, Errno::NOMEM | Errno::NOSPC) => {
+            "there is no memory for the page; free some"
         }
         (O::Track, Errno::BUSY) => {
             "the pages belong to another userfaultfd already: they are tracked, or paged; take the map back from that one first"

@@ -72,6 +72,16 @@ pub(crate) enum Operation {
     Scan,
     Track,
     TakeDirty,
+    Userfault,
+    PageBy,
+    UffdRead,
+    UffdCopy,
+    UffdZero,
+    UffdContinue,
+    UffdPoison,
+    UffdProtect,
+    UffdWake,
+    UffdMove,
 }
 
 impl Operation {
@@ -123,6 +133,16 @@ impl Operation {
             Self::Scan => "scan",
             Self::Track => "track_writes",
             Self::TakeDirty => "take_dirty",
+            Self::Userfault => "userfaultfd",
+            Self::PageBy => "UFFDIO_REGISTER",
+            Self::UffdRead => "read",
+            Self::UffdCopy => "UFFDIO_COPY",
+            Self::UffdZero => "UFFDIO_ZEROPAGE",
+            Self::UffdContinue => "UFFDIO_CONTINUE",
+            Self::UffdPoison => "UFFDIO_POISON",
+            Self::UffdProtect => "UFFDIO_WRITEPROTECT",
+            Self::UffdWake => "UFFDIO_WAKE",
+            Self::UffdMove => "UFFDIO_MOVE",
         }
     }
 
@@ -238,6 +258,18 @@ impl Operation {
                 "writing a map to a file from byte {a} on, after {b} bytes (writev)"
             ),
             Self::BlockSize => f.write_str("ioctl(BLKGETSIZE64)"),
+            Self::PageBy
+            | Self::UffdCopy
+            | Self::UffdZero
+            | Self::UffdContinue
+            | Self::UffdPoison
+            | Self::UffdProtect
+            | Self::UffdWake
+            | Self::UffdMove => {
+                write!(f, "ioctl({}) of {a} bytes at {b:#x}", self.name())
+            }
+            Self::Userfault => f.write_str(self.name()),
+            Self::UffdRead => f.write_str("reading faults (read of a userfaultfd)"),
             Self::Scan => write!(f, "scanning {a} bytes at {b:#x} (PAGEMAP_SCAN)"),
             Self::Track => write!(f, "tracking writes to {a} bytes at {b:#x} (userfaultfd)"),
             Self::TakeDirty => write!(
@@ -475,6 +507,10 @@ pub(crate) enum Reason {
     NoRoomAbove,
     /// A name that the kernel does not take.
     BadName,
+    /// No way of paging, or an unknown one.
+    NoMode,
+    /// The map starts within a page.
+    StartsInPage,
     /// The kernel does not track writes.
     NoTracking,
     /// The kernel does not scan pages.

@@ -66,4 +66,5 @@ mod transfer;
 mod typed;
 mod types;
 mod unmap;
+mod userfault;
 mod view;

@@ -11,8 +11,10 @@
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use mmarinus::{
-    Errno, Map, Mirror, Private, ProtFlags, Reservation, Shared, Source, Tracked, perms,
+    Errno, Map, Mirror, Private, ProtFlags, Reservation, Shared, Source, Tracked, Userfault, perms,
 };
+
+use mmarinus::userfault::UffdRegisterMode;
 
 use crate::common::{anonymous, bytes_of, disk_file, memory_file, page, shared};
 use crate::raw::in_fork;
@@ -296,5 +298,31 @@ fn a_forked_child_leaves_the_tracking_alone() {
             .is_some_and(|dirty| dirty.count() <= 1)));
         assert_eq!(dirty.next().unwrap().unwrap(), 2 * page()..3 * page());
         assert!(dirty.next().is_none());
+    });
+}
+
+#[test]
+fn a_forked_child_is_refused_by_a_userfaultfd() {
+    sound!({
+        let Ok(uffd) = Userfault::new() else {
+            return; // Forbidden here.
+        };
+        let modes = UffdRegisterMode::MISSING;
+        let map = anonymous(2 * page()).page_by(&uffd, modes).unwrap();
+        let bytes = vec![1; page()];
+        let mut own = Some(anonymous(page()));
+        assert!(in_fork(|| {
+            let gone = |error: Option<Errno>| error == Some(Errno::SRCH);
+            let answers = gone(uffd.copy(&map, 0, &bytes).err().map(|error| error.errno()))
+                && gone(uffd.zero(&map, ..).err().map(|error| error.errno()))
+                && gone(uffd.wait(None).err().map(|error| error.errno()));
+            let handed = own.take().map(|map| map.page_by(&uffd, modes));
+            let refused = handed.and_then(|handed| handed.err().map(|error| error.errno()));
+            // Nobody answers for the child: its pages are zeros.
+            answers && gone(refused) && map.read_at(0, &mut [9]).is_ok()
+        }));
+        assert_eq!(uffd.copy(&map, 0, &bytes).unwrap(), page());
+        assert_eq!(uffd.zero(&map, page()..).unwrap(), page());
+        assert_eq!(bytes_of(&map)[..page()], bytes);
     });
 }
