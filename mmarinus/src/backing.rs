@@ -24,6 +24,7 @@
 //! | [`Sealed`], [`SizeSealed`] | as a file | the same pages | as a file; `Shared` too: memory files have no name |
 //! | [`Secret`] | – | nothing is mapped there | nothing |
 //! | [`Device`] | as its driver says | as its driver says | nothing of device memory |
+//! | [`Paged`] | a copy of what is there, else zeros or the file | the same pages | what is there |
 //!
 //! `exec` unmaps all of them. `.dont_fork()` leaves a hole in the child, `.wipe_on_fork()` zeros;
 //! [`Advice::DONTDUMP`](crate::Advice::DONTDUMP) keeps any map out of core dumps. What is dumped of the rest is the

@@ -636,8 +636,8 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "another userfaultfd answers for these pages already: they are tracked or paged; take them back from that one first"
         }
         (O::PageBy, Errno::INVAL) => {
-            "this kernel brings in pages of such memory not in this way: `MISSING` is for anonymous memory, memory files, tmpfs and \
-             huge pages, `MINOR` for shared ones of those (Linux 5.14), `WP` since Linux 5.7 and 5.19"
+            "this kernel brings in pages of such memory not in this way: `MISSING` is for anonymous memory, memory files, tmpfs \
+             and huge pages, `MINOR` for shared ones of those (Linux 5.14), `WP` since Linux 5.7 and 5.19"
         }
         (O::PageBy, Errno::PERM) => {
             "the map is shared and can never be written, as its file was opened for reading only or is sealed; map it `Private`"
@@ -665,8 +665,8 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "a page is shared with a forked child, or the kernel works with it; copy it instead"
         }
         (O::UffdMove, Errno::INVAL) => {
-            "pages move (since Linux 6.8) between private anonymous maps with the same permissions and locks, and not huge ones of \
-             a pool; copy them instead"
+            "pages move (since Linux 6.8) between private anonymous maps with the same permissions and locks, and not huge ones \
+             of a pool; copy them instead"
         }
         (O::UffdPoison, Errno::INVAL) => {
             "poisoning pages needs Linux 6.6; do not answer, or answer with zeros"

@@ -1,8 +1,8 @@
 //! Answering faults: bringing pages in, protecting them, and waking who waits.
 //!
-//! All take the map, not an address: the kernel fills missing pages of memory that any userfaultfd of the process answers for, and so
-//! also those of a tracked map, of which slices may exist. A borrowed map proves that the pages are still its own, and that nobody
-//! has slices of them.
+//! All take the map, not an address: the kernel fills missing pages of memory that any userfaultfd of the process answers
+//! for, and so also those of a tracked map, of which slices may exist. A borrowed map proves that the pages are still its own,
+//! and that nobody has slices of them.
 #![expect(unsafe_code, reason = "brings pages of maps in, by ioctls")]
 
 use core::ffi::c_void;

@@ -19,7 +19,8 @@ impl<P: Permissions, K: Kind, B: Written<K> + Backing<K>> Map<P, K, B> {
     /// With `MISSING`, a touch of a page that is not there waits; pages that are there stay. With `WP`, so does a write to a
     /// page that is [protected](Userfault::protect); since Linux 5.7 for private anonymous memory, since 5.19 for shared memory
     /// and huge pages. With `MINOR`, a touch of a page that the memory file has and this map has not (since Linux 5.13 and 5.14).
-    /// Anonymous memory, memory files and files of tmpfs can be handed over; and huge pages, which are all there already, for `WP`.
+    /// Anonymous memory, memory files and files of tmpfs can be handed over; and huge pages, which are all there already,
+    /// for `WP`.
     ///
     /// Since whoever touches a page may wait for ever or meet a poisoned one, the map is copied from and to by checked copies
     /// alone. When it is moved (`move_to`), or its userfaultfd is closed, missing pages are zeros, or what the file holds.
