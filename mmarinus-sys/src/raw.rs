@@ -58,7 +58,8 @@ unsafe fn enter(number: c_long, args: [usize; 6]) -> isize {
     let ret;
     // SAFETY:
     // - The caller keeps the contract of this system call.
-    // - `svc 0` overwrites x0 alone, and does not use the stack of user space.
+    // - `svc 0` overwrites x0, what vector registers have beyond 128 bits, and predicates, all of which may be overwritten; it
+    //   does not use the stack of user space.
     // - The block may read and write memory, so the compiler moves no access across it.
     unsafe {
         core::arch::asm!(
@@ -70,6 +71,8 @@ unsafe fn enter(number: c_long, args: [usize; 6]) -> isize {
             in("x3") args[3],
             in("x4") args[4],
             in("x5") args[5],
+            // The kernel zeroes the registers of SVE, but for the part that they share with older ones.
+            clobber_abi("C"),
             options(nostack, preserves_flags),
         );
     }

@@ -14,11 +14,11 @@
 use core::arch::naked_asm;
 
 /// The length of [`by_blocks`] in bytes, without its fix-up.
-const BLOCKS_LEN: usize = 320;
+const BLOCKS_LEN: usize = 240;
 
 /// The length of [`by_bytes`] in bytes, without its fix-up.
 #[cfg(feature = "fault-handler")]
-const BYTES_LEN: usize = 32;
+const BYTES_LEN: usize = 28;
 
 /// Copies `len` bytes, and returns where in the target it stopped: at its end, unless a fault was caught before.
 ///

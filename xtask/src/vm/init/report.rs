@@ -6,7 +6,12 @@ use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
 /// The second serial line: the first is the kernel's.
+#[cfg(not(target_arch = "aarch64"))]
 const LINE: &str = "/dev/ttyS1";
+
+/// The only serial line of the board.
+#[cfg(target_arch = "aarch64")]
+const LINE: &str = "/dev/ttyAMA0";
 
 /// The serial line to the host.
 #[derive(Debug)]
