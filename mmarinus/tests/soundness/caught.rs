@@ -213,7 +213,7 @@ fn no_system_call_is_left() {
                 while !go.load(Relaxed) {
                     thread::yield_now();
                 }
-                assert_stopped(view.read_at(0, &mut [0; 8000]), 0, page());
+                assert_stopped(view.read_at(0, &mut vec![0; 2 * page()]), 0, page());
                 done.store(true, Relaxed);
             });
             file.set_len(page() as u64).unwrap();

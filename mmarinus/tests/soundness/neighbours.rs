@@ -158,9 +158,10 @@ fn a_map_does_not_grow_up_to_the_main_stack() {
             .expect("the main thread has a stack");
         let (start, _) = line.split_once('-').unwrap();
         let stack = usize::from_str_radix(start, 16).unwrap();
+        let below = 512 * page();
         let map = || {
             let mut map = Map::bytes(page())
-                .at(stack - (2 << 20))
+                .at(stack - below)
                 .anonymously()
                 .with(perms::ReadWrite)
                 .unwrap();
@@ -168,7 +169,7 @@ fn a_map_does_not_grow_up_to_the_main_stack() {
             map
         };
         // Right up to the stack, and into the gap of 256 pages below it.
-        for len in [2 << 20, (2 << 20) - page(), (2 << 20) - 200 * page()] {
+        for len in [below, below - page(), below - 200 * page()] {
             let error = map().resize_in_place(len).unwrap_err();
             assert_eq!(error.errno(), Errno::NOMEM);
             assert!(error.into_map().unwrap().iter().all(|&byte| byte == 7));
@@ -179,6 +180,6 @@ fn a_map_does_not_grow_up_to_the_main_stack() {
             assert!(moved[page()..].iter().all(|&byte| byte == 0));
         }
         let grown = map().resize_in_place(64 * page()).unwrap();
-        assert_eq!(grown.addr(), stack - (2 << 20));
+        assert_eq!(grown.addr(), stack - below);
     });
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::Barrier;
 
 use mmarinus::{Errno, Map, Private, ProtFlags, Reservation, Shared, Source, perms};
 
@@ -154,9 +155,12 @@ fn what_a_driver_lets_go_of_is_never_touched_once_another_thread_has_it() {
             let reservation = Reservation::new(4 * page()).unwrap();
             let target = reservation.addr() + page();
             stop.store(false, Relaxed);
+            // A thread that starts maps an alternate stack, which would fit into the hole where pages are large.
+            let started = Barrier::new(2);
             std::thread::scope(|scope| {
                 // Waits for the hole that the kernel leaves when the socket refuses.
                 let thief = scope.spawn(|| {
+                    started.wait();
                     let mut loot = None;
                     while !stop.load(Relaxed) && loot.is_none() {
                         let mut map = Map::bytes(page())
@@ -171,6 +175,7 @@ fn what_a_driver_lets_go_of_is_never_touched_once_another_thread_has_it() {
                     }
                     loot
                 });
+                started.wait();
                 let range = page()..3 * page();
                 let mut lost = false;
                 for _ in 0..200 {
