@@ -38,7 +38,7 @@ fn permissions(table: &mut Table) {
     let unknown = perms::Unknown(mmarinus::ProtFlags::from_bits_retain(0x40));
     let error = anonymous(page()).reprotect(unknown).unwrap_err();
     table.note(By::Us, "mprotect", Errno::INVAL, &error);
-    let path = rustix::fs::open("/etc/passwd", OFlags::PATH, Mode::empty()).unwrap();
+    let path = rustix::fs::open("/proc/self/exe", OFlags::PATH, Mode::empty()).unwrap();
     let error = Map::bytes(1).from(&path, 0).with(perms::Read).unwrap_err();
     table.note(By::Kernel, "mmap", Errno::BADF, &error);
     let map = request().with(perms::Read).unwrap();
