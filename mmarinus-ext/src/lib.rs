@@ -6,6 +6,7 @@
 //! - [`memfd`]: files in memory whose type says how they are sealed.
 //! - [`snapshot`]: any file or reader as a sealed file in memory, so an honest `&[u8]` of it.
 //! - [`ipc`]: such files sent to another process over a Unix socket, and received by one that trusts nothing.
+//! - [`ring`]: a queue of bytes whose contents always lie in one piece.
 //! - [`secret`]: keys in memory that others do not reach, and that are wiped.
 #![forbid(unsafe_code)]
 
@@ -15,5 +16,6 @@ compile_error!("mmarinus-ext maps memory on Linux and Android only");
 pub mod grow;
 pub mod ipc;
 pub mod memfd;
+pub mod ring;
 pub mod secret;
 pub mod snapshot;

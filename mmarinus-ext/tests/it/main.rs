@@ -12,6 +12,7 @@ mod ipc;
 mod memfd;
 mod peers;
 mod pool;
+mod ring;
 mod seals;
 mod secret;
 mod snapshot;
