@@ -3,8 +3,9 @@
 use std::io::{ErrorKind, Write};
 use std::thread;
 
-use mmarinus::{Errno, Map, perms};
+use mmarinus::{Errno, Map, ProtFlags, Reservation, perms};
 use mmarinus_ext::grow::{Buffer, Error, Options};
+use mmarinus_ext::secret::Secret;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::test_runner::{Config, TestRunner};
@@ -12,6 +13,7 @@ use proptest::{prop_assert_eq, prop_oneof};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::common::{mappings, page, patterned};
+use crate::testing::features::guest;
 use crate::testing::{in_child, skip, sound, times};
 
 /// The errno of an error that the kernel made.
@@ -433,5 +435,60 @@ fn neighbours_stay_as_they_are() {
         for map in &neighbours {
             assert!(map.iter().all(|&byte| byte == 9));
         }
+    });
+}
+
+#[test]
+fn where_no_more_mappings_can_be_had_it_has_all_that_it_had() {
+    if guest().is_there {
+        skip!("so many mappings take minutes in a guest");
+    }
+    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
+    let limit: usize = limit.trim().parse().unwrap();
+    if limit > 1 << 17 {
+        skip!("vm.max_map_count is {limit}: too many mappings to make");
+    }
+    sound!({
+        let bytes = patterned(1 << 20);
+        let mut buffer = Options::new().step(1).create::<u8>(64 << 20).unwrap();
+        buffer.extend_from_slice(&bytes).unwrap();
+        let mut fresh = Buffer::<u8>::new(64 << 20).unwrap();
+        let mut secret = Secret::new(5).unwrap();
+        // Every second page is a mapping of its own.
+        let crowd = Reservation::new(2 * limit * page()).unwrap();
+        let all = (0..limit).map(|index| index * 2 * page());
+        let full = all
+            .map(|start| crowd.protect(start..start + page(), ProtFlags::READ))
+            .find_map(Result::err);
+        assert_eq!(full.expect("a limit").errno(), Errno::NOMEM);
+
+        // It would be a mapping more, or is not.
+        let error = fresh.push(1).unwrap_err();
+        assert_eq!(errno(&error), Some(Errno::NOMEM), "{error}");
+        assert!(fresh.is_empty());
+        for round in 0..3 {
+            for done in [
+                buffer.resize((1 << 20) + 70_000, round),
+                buffer.shrink_to_fit(),
+            ] {
+                if let Err(error) = done {
+                    assert_eq!(errno(&error), Some(Errno::NOMEM), "{error}");
+                }
+            }
+            assert_eq!(buffer[..1 << 20], bytes);
+            assert!(buffer[1 << 20..].iter().all(|&byte| byte == round));
+            buffer.truncate(1 << 20);
+            if let Err(error) = buffer.shrink_to_fit() {
+                assert_eq!(errno(&error), Some(Errno::NOMEM), "{error}");
+            }
+            assert_eq!(buffer[..], bytes);
+        }
+        // Its pages are a mapping of their own, whatever they allow.
+        secret.write().unwrap().copy_from_slice(b"still");
+        assert_eq!(&secret.read().unwrap()[..], b"still");
+        drop(crowd);
+        fresh.push(1).unwrap();
+        buffer.resize(2 << 20, 4).unwrap();
+        assert_eq!(buffer[..1 << 20], bytes);
     });
 }
