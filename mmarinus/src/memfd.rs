@@ -1,6 +1,8 @@
 //! Memory files whose seals prove what a map of them may promise: looked at on the very descriptor that is mapped.
 
-use mmarinus_sys::{Overcommit, SealFlags, Support, fcntl_get_seals};
+use mmarinus_sys::{
+    Errno, FallocateFlags, Overcommit, SealFlags, Support, fallocate, fcntl_get_seals,
+};
 use rustix::fd::BorrowedFd;
 
 use crate::error::{Cause, Operation, Reason};
@@ -53,10 +55,38 @@ pub(crate) fn look_at_memfd(
         return Err(refused(Reason::HugeFile));
     }
     // Where memory may not be overcommitted, touching a hole that a peer punched is SIGBUS.
-    if proof == Proof::SizeSealed
-        && !Support::overcommit().is_ok_and(|mode| mode != Overcommit::NEVER)
-    {
-        return Err(refused(Reason::NoOvercommit));
+    let overcommits = Support::overcommit().is_ok_and(|mode| mode != Overcommit::NEVER);
+    match proof {
+        Proof::SizeSealed if !overcommits => Err(refused(Reason::NoOvercommit)),
+        Proof::Sealed if !overcommits && looked.page_shift == page_shift() => {
+            give_memory(fd, looked.len())?;
+            Ok(looked)
+        }
+        _ => Ok(looked),
     }
-    Ok(looked)
+}
+
+/// Gives memory to all pages of a sealed file for as long as it lives: a page that was only read is dropped when memory runs
+/// short, and is a hole again.
+#[cold]
+fn give_memory(fd: BorrowedFd<'_>, len: u64) -> Result<(), Cause> {
+    /// Bytes at a time, so that signals do not undo all of it.
+    const STEP: u64 = 16 << 20;
+    let mut offset = 0;
+    while offset < len {
+        let part = STEP.min(len - offset);
+        match fallocate(fd, FallocateFlags::empty(), offset, part) {
+            Ok(()) => offset += part,
+            Err(Errno::INTR) => {}
+            // Open for reading only.
+            Err(Errno::BADF) => {
+                return Err(Cause::refused(Operation::Look, Reason::OnlyRead, [0, 0]));
+            }
+            Err(errno) => {
+                let figures = [part as usize, offset as usize];
+                return Err(Cause::kernel(Operation::Fallocate, errno, figures));
+            }
+        }
+    }
+    Ok(())
 }

@@ -18,6 +18,9 @@ use crate::perms::{MayRead, MayWrite, Permissions};
 
 /// A protection key: pages that carry it are out of reach for every thread, except inside a [`scope`](Self::scope).
 ///
+/// The rights are those of a thread, and a new thread gets those of the one that starts it: a thread that is started inside a
+/// scope keeps the right for all its life, also to whatever carries the number of this key later. So start none there.
+///
 /// The CPU checks each access by the rights of the thread, so opening and closing makes no system call, and a stray read or
 /// write of any other code is a fault instead of a leak. x86 CPUs have 15 keys for a process. The kernel's own copies
 /// by another path (`process_vm_readv`, `/proc/self/mem`, a debugger) do not ask for the key.
@@ -80,7 +83,8 @@ pub struct Reading;
 pub struct Writing;
 
 impl Pkey {
-    /// Takes a free key: `pkey_alloc`. No thread has a right to its pages then.
+    /// Takes a free key: `pkey_alloc`. This thread has no right to its pages then, nor has any that was not started in a scope of
+    /// a key with the same number.
     ///
     /// # Errors
     ///

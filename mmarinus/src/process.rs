@@ -108,7 +108,7 @@ fn advise_at_once(parts: &[Part<'_>], advice: Advice) -> bool {
     for (range, part) in ranges.iter_mut().zip(parts) {
         let (start, len) = part.region.pages_for(part.range.clone(), advice.raw());
         *range = IoVec::new(start, len);
-        total += len;
+        total = len.saturating_add(total);
     }
     // SAFETY: the pages belong to maps that live, and an `Advice` of this crate changes no byte and takes no page away.
     let done = unsafe { process_madvise(PIDFD_SELF, &ranges[..parts.len()], advice.raw()) };

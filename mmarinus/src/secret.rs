@@ -4,6 +4,7 @@ use mmarinus_sys::{Errno, MemfdSecretFlags, memfd_secret};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::ftruncate;
 use rustix::io::fcntl_dupfd_cloexec;
+use rustix::process::{Resource, getrlimit};
 
 use crate::error::{Cause, Operation};
 use crate::layout::Layout;
@@ -20,6 +21,13 @@ pub(crate) fn make(layout: Layout) -> Result<OwnedFd, Cause> {
         _ => fd,
     };
     let size = u64::try_from(layout.len()).map_err(|_| failed(Errno::OVERFLOW))?;
+    // To pass the limit would end the process by a signal.
+    if getrlimit(Resource::Fsize)
+        .current
+        .is_some_and(|limit| size > limit)
+    {
+        return Err(failed(Errno::FBIG));
+    }
     ftruncate(&fd, size).map_err(failed)?;
     Ok(fd)
 }

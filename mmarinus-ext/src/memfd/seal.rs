@@ -8,7 +8,7 @@ use super::error::{Cause, Error, Step};
 use super::file::Memfd;
 use super::holders::holders;
 use super::state::{ALL, Broadcast, Open, SIZE, Sealed, SizeSealed, State, Unsealed};
-use super::verify::{blocks_needed, stat};
+use super::verify::stat;
 
 /// A signal makes `fallocate` begin anew, so it is asked for no more than this many bytes at once.
 const AT_ONCE: u64 = 64 << 20;
@@ -100,9 +100,7 @@ impl<S: State> Memfd<S> {
     fn allocate(&self) -> Result<(), Cause> {
         let stat = stat(self)?;
         let len = stat.st_size as u64;
-        if stat.st_blocks as u64 >= blocks_needed(len, self.huge_bytes()) {
-            return Ok(());
-        }
+        // Blocks do not tell whether a page was written: one that was only read is dropped when memory runs short.
         // A huge page is asked for whole.
         let step = AT_ONCE.max(self.huge_bytes().unwrap_or(0));
         let mut offset = 0;

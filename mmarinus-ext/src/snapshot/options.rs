@@ -80,6 +80,8 @@ impl<'name> Options<'name> {
         let fd = fd.as_fd();
         let all = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW;
         if fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(all)) {
+            // Its size stays, so it can be looked at before all of it is.
+            self.check(fstat(fd)?.st_size as u64)?;
             // Nobody changes it any more, so a second descriptor is as good as a copy, unless it has holes.
             let same = Memfd::<Sealed>::try_from(fd.try_clone_to_owned()?);
             if let Ok(same) = same

@@ -174,8 +174,8 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     /// other map of it exists.
     ///
     /// The map is [`Shared`] with a file that nobody has. What is locked in memory counts, here too: `RLIMIT_MEMLOCK`. It is
-    /// zeroed by the kernel when it is unmapped. (A thread that forks between the two calls that make the map gives the child
-    /// an empty one of its own kind.)
+    /// zeroed by the kernel when it is unmapped. (A thread that forks between the calls that make the map gives the child
+    /// the very same memory, if the child lives on without `exec`.)
     ///
     /// # Examples
     ///

@@ -91,6 +91,10 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "memory may not be overcommitted here (vm.overcommit_memory is 2, or cannot be read), so touching a hole that \
              somebody punches into the file would be SIGBUS; seal it against writing as well, or map it by `.from` and copy"
         }
+        Reason::OnlyRead => {
+            "memory may not be overcommitted here (vm.overcommit_memory is 2), so the holes of the file must be given memory, \
+             which a descriptor for reading only cannot do; open it for writing as well, or map it by `.from` and copy"
+        }
         Reason::NotNeighbours => {
             "the second map must start right where the first one ends, at a page of the same size, and atomics of both must \
              have the same size; give the parts of a split in their order"
@@ -393,6 +397,9 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
              or lock anonymous memory, and use Advice::DONTDUMP and `.dont_fork()`"
         }
         (O::MemfdSecret, Errno::NFILE | Errno::MFILE) => "too many files are open; close some",
+        (O::MemfdSecret, Errno::FBIG) => {
+            "secret memory is a file to the kernel, and RLIMIT_FSIZE (ulimit -f) allows none of this size; raise it, or ask for less"
+        }
         (O::MemfdSecret, Errno::NOMEM) => "no memory is left; free some",
         (O::PkeyAlloc, Errno::INVAL | Errno::NOSPC | Errno::NOSYS) => {
             "this CPU or kernel has no protection keys (see pku and ospke in /proc/cpuinfo), or all 15 of the process are taken; \

@@ -381,6 +381,8 @@ pub(crate) enum Reason {
     PastTheEnd,
     /// A file that ends within a page.
     NoWholePages,
+    /// Memory may not be overcommitted, and the descriptor is for reading only.
+    OnlyRead,
     /// Memory may not be overcommitted.
     NoOvercommit,
     /// Two maps that do not make one.

@@ -65,6 +65,8 @@ impl Region {
             let (before, mut body, after) = Self::find(whole, spot, make)?.in_three(layout)?;
             before.forbid()?;
             after.forbid()?;
+            // SAFETY: the head is less than a page (`Layout`), and the body has at least one.
+            body.ptr = unsafe { body.ptr.add(layout.head()) };
             body.len = layout.size();
             return Ok(body.between(before, after));
         }

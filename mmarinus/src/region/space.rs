@@ -291,6 +291,8 @@ impl Space {
         }
         let _alone = self.gate.close();
         self.check(&range, Operation::Mmap)?;
+        // What is made anew need not be one mapping with the rest: `mlockall` decides about new ones only, say.
+        self.touch(0);
         // SAFETY: the bytes are owned by the space (invariant, `check`), no reference into them exists, nobody else is inside.
         unsafe { clear(start, len) }
             .map_err(|errno| Cause::kernel(Operation::Mmap, errno, self.figures(&range)))

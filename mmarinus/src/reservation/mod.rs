@@ -191,7 +191,7 @@ impl Builder<'static, Private, Unset, New> {
     pub fn reserve(mut self) -> Result<Reservation, Error> {
         let region = loop {
             let mut prepared = self.prepare(ProtFlags::empty())?;
-            if prepared.flags != MapFlags::PRIVATE || prepared.fork.is_some() {
+            if prepared.flags != MapFlags::PRIVATE || prepared.fork.is_some() || prepared.guarded {
                 return Err(self.refused(Reason::NoPagesYet).into());
             }
             // Whole pages are its own, so all of them are its bytes.

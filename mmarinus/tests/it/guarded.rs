@@ -486,3 +486,39 @@ fn maps_in_huge_pages_have_small_guards() {
     });
     assert!(status.success());
 }
+
+#[test]
+fn a_body_starts_at_the_very_byte() {
+    let none = mmarinus::Source::anonymous();
+    for offset in [0, 1, 100, page() - 1] {
+        let request = || {
+            Map::bytes(page())
+                .from_source(&none, offset as u64)
+                .guarded()
+        };
+        let mut map = request().with(perms::ReadWrite).unwrap();
+        let pages = if offset == 0 { 1 } else { 2 };
+        assert_eq!(map.addr() % page(), offset);
+        assert_eq!(map.pages(), (map.addr() - offset, pages * page()));
+        map.fill(7);
+        let address = map.addr();
+        let (first, rest) = map.split(page() - offset).unwrap();
+        let map = first.join(rest).unwrap_or_else(|error| panic!("{error}"));
+        assert!(map.iter().all(|&byte| byte == 7));
+        drop(map);
+        match request().at(address).with(perms::ReadWrite) {
+            Ok(map) => assert_eq!(map.addr(), address),
+            Err(error) => assert_eq!(
+                error.errno(),
+                mmarinus::Errno::EXIST,
+                "another test was there"
+            ),
+        }
+    }
+    let error = Map::bytes(page()).guarded().reserve().unwrap_err();
+    assert_eq!(
+        error.errno(),
+        mmarinus::Errno::INVAL,
+        "a reservation guards itself"
+    );
+}

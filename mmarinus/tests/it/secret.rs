@@ -151,3 +151,19 @@ fn no_descriptor_is_left() {
     });
     assert!(status.success());
 }
+
+#[test]
+fn the_limit_of_files_is_an_error_and_no_signal() {
+    needs!(memfd_secret);
+    let status = in_child!({
+        limit(rustix::process::Resource::Fsize, page() as u64);
+        let error = Map::bytes(2 * page())
+            .secret()
+            .with(perms::ReadWrite)
+            .unwrap_err();
+        assert_eq!(error.errno(), Errno::FBIG, "{error}");
+        assert!(error.to_string().contains("RLIMIT_FSIZE"), "{error}");
+        assert_eq!(secret(page())[0], 0);
+    });
+    assert!(status.success());
+}
