@@ -398,7 +398,8 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         }
         (O::MemfdSecret, Errno::NFILE | Errno::MFILE) => "too many files are open; close some",
         (O::MemfdSecret, Errno::FBIG) => {
-            "secret memory is a file to the kernel, and RLIMIT_FSIZE (ulimit -f) allows none of this size; raise it, or ask for less"
+            "secret memory is a file to the kernel, and RLIMIT_FSIZE (ulimit -f) allows none of this size; raise it, or ask \
+             for less"
         }
         (O::MemfdSecret, Errno::NOMEM) => "no memory is left; free some",
         (O::PkeyAlloc, Errno::INVAL | Errno::NOSPC | Errno::NOSYS) => {

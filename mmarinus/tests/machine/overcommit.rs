@@ -3,7 +3,7 @@
 
 use std::fs::File;
 
-use mmarinus::{Errno, Map, Private, Shared, perms};
+use mmarinus::{Advice, Errno, Map, Private, Shared, perms};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use crate::common::{Vma, anonymous, disk_file, page, patterned};
