@@ -212,7 +212,32 @@ impl Space {
 }
 
 /// Two neighbours as one reservation; were they none, the first.
+///
+/// As one mapping, which `mprotect` commits where it is: what would have to be moved in from elsewhere stays a mapping of its own
+/// if it was part of another there.
 fn joined(first: Reservation, second: Reservation) -> Option<Reservation> {
+    let first = match first.fill(perms::None) {
+        Ok(first) => first,
+        Err(error) => return joined_as_they_are(error.into_map()?, second),
+    };
+    let second = match second.fill(perms::None) {
+        Ok(second) => second,
+        Err(error) => {
+            let first = first.decommit().ok()?;
+            return match error.into_map() {
+                Some(second) => joined_as_they_are(first, second),
+                None => Some(first),
+            };
+        }
+    };
+    match first.join(second) {
+        Ok(both) => both.decommit().ok(),
+        Err(error) => error.into_map()?.0.decommit().ok(),
+    }
+}
+
+/// The same, whatever the mappings are.
+fn joined_as_they_are(first: Reservation, second: Reservation) -> Option<Reservation> {
     match first.join(second) {
         Ok(both) => Some(both),
         Err(error) => error.into_map().map(|(first, _)| first),
