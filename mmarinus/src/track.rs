@@ -168,7 +168,7 @@ impl<P: Permissions, K: Kind, B: Written<K>> Map<P, K, B> {
     ///
     /// - `EOPNOTSUPP`: the kernel does not have it.
     /// - `EBUSY`: the pages are tracked, or paged, by another userfaultfd.
-    /// - `EINVAL`: the memory is [`Droppable`](crate::backing::Droppable).
+    /// - `EINVAL`: the memory is [`Droppable`](crate::backing::Droppable), on newer kernels.
     /// - `EPERM`: a shared map that can never be written, as the file was opened for reading or is sealed; or seccomp forbids it.
     /// - `ENOMEM`: `vm.max_map_count`, or no memory for page tables.
     /// - `EMFILE`, `ENFILE`: too many open files; it takes two.
