@@ -103,9 +103,10 @@ fn nobody_else_has_it() {
             let is_hidden = secret.is_hidden();
             let bytes = secret.read().unwrap();
             let (_, flags) = vma(bytes.as_ptr().addr());
-            // Not in children, not in core dumps, not in swap.
+            // Not in children, not in core dumps, not in swap: what is hidden never is, though some kernels do not call it locked.
             for flag in [" dc ", " dd ", " lo "] {
-                assert!(flags.contains(flag), "{flag} is missing: {flags}");
+                let is_there = flags.contains(flag) || is_hidden && flag == " lo ";
+                assert!(is_there, "{flag} is missing: {flags}");
             }
             let memory = File::open("/proc/self/mem").unwrap();
             let read = memory.read_at(&mut [0], bytes.as_ptr().addr() as u64);
@@ -215,13 +216,16 @@ fn locked_memory_that_is_not_allowed_is_an_error_and_wipes_nothing() {
         setrlimit(Resource::Memlock, none).unwrap();
         without_privileges(|| {
             let mut typed = *b"typed";
-            for error in [
-                Secret::take(&mut typed).unwrap_err(),
-                Secret::locked(5).unwrap_err(),
-            ] {
-                assert!(error.to_string().contains("RLIMIT_MEMLOCK"), "{error}");
+            let error = Secret::locked(5).unwrap_err();
+            assert!(error.to_string().contains("RLIMIT_MEMLOCK"), "{error}");
+            match Secret::take(&mut typed) {
+                // Some kernels do not count what is hidden as locked.
+                Ok(secret) => assert!(secret.is_hidden() && typed == [0; 5]),
+                Err(error) => {
+                    assert!(error.to_string().contains("RLIMIT_MEMLOCK"), "{error}");
+                    assert_eq!(&typed, b"typed");
+                }
             }
-            assert_eq!(&typed, b"typed");
         });
     });
     assert!(status.success());
