@@ -256,7 +256,8 @@ unsafe impl<K: Kind> NoFault<K> for Sealed {}
 // memory may be overcommitted.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoFault<K> for SizeSealed {}
-// SAFETY: the file is as long as the map, and nobody can make it shorter, since its only descriptor was closed.
+// SAFETY: the file is as long as the map, nobody can make it shorter, since its only descriptor was closed, and all its pages are
+// there since the map was made: they are not reclaimed.
 #[diagnostic::do_not_recommend]
 unsafe impl NoFault<Shared> for Secret {}
 // SAFETY: the caller of `assume_stable` promises that the file reaches the end of the map, with its blocks allocated.

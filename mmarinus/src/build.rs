@@ -439,9 +439,15 @@ fn unmapped(flags: MapFlags, shift: u8, reach: Reach, errno: Errno, figures: [us
 #[cold]
 fn fill(prepared: &Prepared<'_>, region: &Region) -> Result<(), Cause> {
     let (address, len) = region.pages();
-    region
-        .populate(ProtFlags::READ)
-        .map_err(|errno| unpopulated(region, errno))?;
+    if prepared.secret {
+        region
+            .touch_each_page()
+            .map_err(|errno| Cause::kernel(Operation::TouchSecret, errno, [len, address]))?;
+    } else {
+        region
+            .populate(ProtFlags::READ)
+            .map_err(|errno| unpopulated(region, errno))?;
+    }
     if prepared.asked == prepared.prot {
         return Ok(());
     }

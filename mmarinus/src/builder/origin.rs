@@ -173,9 +173,10 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     /// `process_vm_readv`, ptrace, `O_DIRECT` nor a core dump reaches it; it is not swapped, no child process has it, and no
     /// other map of it exists.
     ///
-    /// The map is [`Shared`] with a file that nobody has. What is locked in memory counts, here too: `RLIMIT_MEMLOCK`. It is
-    /// zeroed by the kernel when it is unmapped. (A thread that forks between the calls that make the map gives the child
-    /// the very same memory, if the child lives on without `exec`.)
+    /// The map is [`Shared`] with a file that nobody has. All of its pages are brought in when it is made, and stay: some kernels
+    /// count them by `RLIMIT_MEMLOCK` only when they are touched, and then to pass the limit would be SIGBUS. It is zeroed by
+    /// the kernel when it is unmapped. (A thread that forks between the calls that make the map gives the child the very same
+    /// memory, if the child lives on without `exec`.)
     ///
     /// # Examples
     ///
@@ -190,9 +191,12 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     ///
     /// # Errors
     ///
-    /// `with` says `ENOSYS` where the kernel lacks it or has it switched off (`secretmem.enable`), and `EAGAIN` where it would
-    /// pass `RLIMIT_MEMLOCK`. To [`populate`](Self::populate) it is refused, since the kernel brings in such pages only when they
-    /// are touched.
+    /// `with` says
+    ///
+    /// - `EAGAIN`, `EFAULT`: it would pass `RLIMIT_MEMLOCK`; or memory ran out.
+    /// - `EFBIG`: it would pass `RLIMIT_FSIZE`.
+    /// - `ENOSYS`: the kernel lacks it, or has it switched off (`secretmem.enable`).
+    /// - `EPERM`, `ENOSYS`: seccomp or the kernel's configuration forbids `process_vm_writev`, by which pages are brought in.
     ///
     /// # References
     ///

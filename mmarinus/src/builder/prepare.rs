@@ -169,7 +169,7 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         } else {
             self.options.fork
         };
-        let fill = matches!(self.origin, Origin::Memfd(_, Proof::Sealed));
+        let fill = secret || matches!(self.origin, Origin::Memfd(_, Proof::Sealed));
         Ok(Prepared {
             layout,
             page_shift,
@@ -184,7 +184,7 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
             behind: fd.map(|fd| (fd, start)),
             populate: if is_huge {
                 populated::<K>(prot)
-            } else if self.options.populate && !at_once {
+            } else if self.options.populate && !at_once && !secret {
                 Some(prot)
             } else {
                 None
@@ -202,15 +202,8 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
     #[cold]
     fn check_secret(&self) -> Result<(), Cause> {
         let Options {
-            populate,
-            flags,
-            huge,
-            fork,
-            ..
+            flags, huge, fork, ..
         } = self.options;
-        if populate {
-            return Err(self.refused(Reason::SecretUnpopulated));
-        }
         if flags.contains(MapFlags::NORESERVE) {
             return Err(self.refused(Reason::UnreservedShared));
         }

@@ -118,9 +118,6 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "shared anonymous memory without a reservation raises SIGBUS when memory runs out; leave out `.no_reserve()`, or \
              map it `Private`"
         }
-        Reason::SecretUnpopulated => {
-            "the kernel brings in pages of secret memory only when they are touched; leave out `.populate()`"
-        }
         Reason::NoPublish => {
             "code is published on x86, x86_64 and aarch64 only; on other architectures, flush the instruction cache by their own \
              means"
@@ -397,6 +394,11 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
              or lock anonymous memory, and use Advice::DONTDUMP and `.dont_fork()`"
         }
         (O::MemfdSecret, Errno::NFILE | Errno::MFILE) => "too many files are open; close some",
+        (O::TouchSecret, Errno::FAULT) => {
+            "a page of it could not be had: some kernels count secret memory by RLIMIT_MEMLOCK (ulimit -l) only when it is \
+             touched, for root as well; raise the limit, ask for less, or memory ran out"
+        }
+        (O::TouchSecret, errno) => copy_hint(O::Write, errno),
         (O::MemfdSecret, Errno::FBIG) => {
             "secret memory is a file to the kernel, and RLIMIT_FSIZE (ulimit -f) allows none of this size; raise it, or ask \
              for less"

@@ -14,6 +14,7 @@ pub(crate) enum Operation {
     MmapHuge,
     MmapInPlace,
     MemfdSecret,
+    TouchSecret,
     Publish,
     ProcessMadvise,
     PkeyAlloc,
@@ -90,6 +91,7 @@ impl Operation {
         match self {
             Self::Look | Self::Mmap | Self::MmapHuge | Self::MmapInPlace => "mmap",
             Self::MemfdSecret => "memfd_secret",
+            Self::TouchSecret => "process_vm_writev",
             Self::Publish => "membarrier",
             Self::ProcessMadvise => "process_madvise",
             Self::PkeyAlloc => "pkey_alloc",
@@ -179,6 +181,12 @@ impl Operation {
             }
             Self::MmapHuge => {
                 write!(f, "mmap of {a} bytes in pages of {}", Size(b))
+            }
+            Self::TouchSecret => {
+                write!(
+                    f,
+                    "bringing in {a} bytes of secret memory at {b:#x} (process_vm_writev)"
+                )
             }
             Self::PopulateHuge => {
                 write!(f, "bringing in {a} bytes of huge pages at {b:#x} (madvise)")
@@ -399,8 +407,6 @@ pub(crate) enum Reason {
     NotWiped,
     /// Permissions with bits that are not read, write or execute.
     BadPermissions,
-    /// The kernel brings in pages of secret memory only when they are touched.
-    SecretUnpopulated,
     /// How to make cores see new instructions is not known for this architecture.
     NoPublish,
     /// This architecture has no landing pads.

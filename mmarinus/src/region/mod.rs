@@ -19,7 +19,7 @@ use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
 
-use mmarinus_sys::{self as sys, Advice, Errno, MapFlags, ProtFlags};
+use mmarinus_sys::{self as sys, Advice, Errno, IoVec, MapFlags, ProtFlags};
 use rustix::fd::BorrowedFd;
 
 use crate::extent::Extent;
@@ -475,6 +475,33 @@ impl Region {
                 done => return done,
             }
         }
+    }
+
+    /// Has the kernel read one byte of each page as a program would, which brings the page in, and sees what fails. It is for
+    /// readable pages that the kernel brings in no other way.
+    pub(crate) fn touch_each_page(&self) -> Result<(), Errno> {
+        /// Pages in one call.
+        const BATCH: usize = 64;
+        let (start, len) = self.raw_pages();
+        let page = self.page_size();
+        let mut scratch = [0_u8; BATCH];
+        let mut bytes = [const { IoVec::new(ptr::null_mut(), 0) }; BATCH];
+        for first in (0..len).step_by(page * BATCH) {
+            let count = ((len - first) / page).min(BATCH);
+            for (nth, byte) in bytes[..count].iter_mut().enumerate() {
+                *byte = IoVec::new(start.wrapping_byte_add(first + nth * page), 1);
+            }
+            let copies = IoVec::new(scratch.as_mut_ptr().cast(), count);
+            // SAFETY:
+            // - The local bytes lie in pages of this region, and are only read, by the kernel, which fails where it cannot.
+            // - The remote ones are `scratch`, which is exclusively ours and as long.
+            let done =
+                unsafe { sys::process_vm_writev(sys::gettid(), &bytes[..count], &[copies]) }?;
+            if done != count {
+                return Err(Errno::FAULT);
+            }
+        }
+        Ok(())
     }
 
     /// Makes the kernel read one byte of each page.

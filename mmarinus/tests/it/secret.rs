@@ -79,7 +79,6 @@ fn what_it_cannot_be_is_refused() {
     let request = || Map::bytes(page()).secret();
     let errno = |error: Error| error.errno();
     let refused = [
-        request().populate().with(perms::ReadWrite).map_err(errno),
         request()
             .wipe_on_fork()
             .with(perms::ReadWrite)
@@ -123,14 +122,15 @@ fn the_limit_of_locked_memory_is_a_sentence() {
     let status = in_child!({
         limit(rustix::process::Resource::Memlock, page() as u64);
         without_privileges(|| {
-            // Not every kernel counts it as locked.
-            if let Err(error) = Map::bytes(1 << 30).secret().with(perms::ReadWrite) {
-                assert!(
-                    [Errno::AGAIN, Errno::NOMEM].contains(&error.errno()),
-                    "{error}"
-                );
-                assert!(error.to_string().contains("RLIMIT"), "{error}");
-            }
+            let error = Map::bytes(1 << 30)
+                .secret()
+                .with(perms::ReadWrite)
+                .unwrap_err();
+            assert!(
+                [Errno::AGAIN, Errno::FAULT].contains(&error.errno()),
+                "{error}"
+            );
+            assert!(error.to_string().contains("RLIMIT"), "{error}");
             assert_eq!(secret(1)[0], 0);
         });
     });
@@ -166,4 +166,46 @@ fn the_limit_of_files_is_an_error_and_no_signal() {
         assert_eq!(secret(page())[0], 0);
     });
     assert!(status.success());
+}
+
+/// Takes more secret memory than the limit of locked memory allows, and touches all that it gets.
+fn touch_all_that_there_is() {
+    let mut maps = Vec::new();
+    for _ in 0..4 {
+        for request in [
+            Map::bytes(2 * page()),
+            Map::bytes(2 * page()).guarded().populate(),
+        ] {
+            match request.secret().with(perms::ReadWrite) {
+                Ok(mut map) => {
+                    map.fill(7);
+                    maps.push(map);
+                }
+                Err(error) => assert!(error.to_string().contains("RLIMIT_MEMLOCK"), "{error}"),
+            }
+        }
+    }
+    assert!(!maps.is_empty());
+    assert!(maps.iter().all(|map| map.iter().all(|&byte| byte == 7)));
+}
+
+#[test]
+fn whoever_gets_secret_memory_gets_all_of_its_pages() {
+    needs!(memfd_secret);
+    let status = in_child!({
+        limit(rustix::process::Resource::Memlock, 3 * page() as u64);
+        without_privileges(touch_all_that_there_is);
+    });
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn root_gets_all_of_its_pages_as_well() {
+    needs!(memfd_secret);
+    // Some kernels count secret memory when it is touched, whoever touches it.
+    let status = in_child!({
+        limit(rustix::process::Resource::Memlock, 3 * page() as u64);
+        touch_all_that_there_is();
+    });
+    assert!(status.success(), "{status}");
 }
