@@ -77,10 +77,12 @@ struct Tracker {
     pagemap: OwnedFd,
     /// The process whose memory both act on.
     process: Pid,
+    /// The pages that are registered: where they start, and how many bytes they are.
+    pages: (usize, usize),
 }
 
 impl Tracker {
-    fn new() -> Result<Self, Errno> {
+    fn new(pages: (usize, usize)) -> Result<Self, Errno> {
         // No fault is ever handled by user space, so this asks for no privilege.
         let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::USER_MODE_ONLY;
         let uffd = sys::userfaultfd(flags)?;
@@ -93,6 +95,7 @@ impl Tracker {
             uffd,
             pagemap: proc::open(proc::PAGEMAP)?,
             process: getpid(),
+            pages,
         })
     }
 
@@ -102,6 +105,7 @@ impl Tracker {
             uffd: fcntl_dupfd_cloexec(&self.uffd, 3)?,
             pagemap: fcntl_dupfd_cloexec(&self.pagemap, 3)?,
             process: self.process,
+            pages: self.pages,
         })
     }
 
@@ -133,7 +137,11 @@ impl Tracker {
     /// Registers the pages of a map no longer. If a forked child has the userfaultfd too, closing it would not do that.
     fn end<P: Permissions, K: Kind, B: Backing<K>>(&self, map: &Map<P, K, B>) {
         let (address, len) = map.pages();
-        if len == 0 || !self.is_ours() {
+        let (first, all) = self.pages;
+        // Another map may have been swapped in, whose pages somebody else may answer for.
+        let is_tracked =
+            address >= first && address - first <= all && all - (address - first) >= len;
+        if len == 0 || !is_tracked || !self.is_ours() {
             return;
         }
         let start = map.as_mut_ptr().with_addr(address).cast();
@@ -184,7 +192,7 @@ impl<P: Permissions, K: Kind, B: Written<K>> Map<P, K, B> {
             let cause = Cause::refused(Operation::Track, Reason::NoTracking, figures);
             return Err(Error::with_map(cause, self));
         }
-        let tracker = Tracker::new().and_then(|tracker| match len {
+        let tracker = Tracker::new(self.pages()).and_then(|tracker| match len {
             0 => Ok(tracker),
             _ => tracker.start(&self).map(|()| tracker),
         });

@@ -116,16 +116,22 @@ impl Space {
         }
     }
 
-    /// Replaces the pages of a region, which nobody needs any more, by inaccessible ones. After an error the region is as it was.
-    pub(crate) fn instead_of(region: Region) -> Result<Self, (Region, Errno)> {
+    /// Replaces the pages of a region, which nobody needs any more, by inaccessible ones. After an error the region is as it was,
+    /// or there is none.
+    pub(crate) fn instead_of(region: Region) -> Result<Self, (Option<Region>, Errno)> {
         let (start, len) = region.raw_pages();
         let region = ManuallyDrop::new(region);
         let ptr = NonNull::new(start.cast()).unwrap_or(region.ptr);
         if len != 0 {
             // SAFETY: the pages are owned by the region, which came by value: nobody borrows from them.
             let cleared = unsafe { clear(start, len) };
-            if let Err(errno) = cleared {
-                return Err((ManuallyDrop::into_inner(region), errno));
+            match cleared {
+                Ok(()) => {}
+                Err(Uncleared::Kept(errno)) => {
+                    return Err((Some(ManuallyDrop::into_inner(region)), errno));
+                }
+                // Its pages are not unmapped again, since another may have the addresses; its guards stay.
+                Err(Uncleared::Gone(errno)) => return Err((None, errno)),
             }
         }
         // Guards go; the space has the pages alone.
@@ -236,7 +242,7 @@ impl Space {
         self.check(&range, Operation::Mmap)?;
         self.touch(DEVICE);
         // SAFETY: the bytes are owned by the space (invariant, `check`), no reference into them exists, nobody else is inside.
-        unsafe { clear(start, len) }.map_err(failed)?;
+        unsafe { clear(start, len) }.map_err(|why| self.uncleared(&range, why))?;
         // SAFETY: as above, and they are private memory of no file now.
         let mark = unsafe { Mark::put(start) }.map_err(|errno| Cause {
             reason: Reason::RangeEmptied,
@@ -251,8 +257,10 @@ impl Space {
         let reason = if mark.is_there(start) {
             // Nothing was unmapped: all of the range goes at once, and this page of it is still ours. A refusal leaves it as it
             // is. SAFETY: as above.
-            let _ = unsafe { clear(start, len) };
-            Reason::RangeEmptied
+            match unsafe { clear(start, len) } {
+                Ok(()) | Err(Uncleared::Kept(_)) => Reason::RangeEmptied,
+                Err(Uncleared::Gone(_)) => self.lose(&range),
+            }
         } else {
             self.hold_or_lose(&range)
         };
@@ -273,6 +281,25 @@ impl Space {
         if unsafe { reserve(start, len) }.is_ok() {
             return Reason::RangeEmptied;
         }
+        self.lose(range)
+    }
+
+    /// The reason why bytes of the space are not cleared; if they are gone, they are given up. Only by who is inside alone.
+    #[cold]
+    fn uncleared(&self, range: &Range<usize>, why: Uncleared) -> Cause {
+        let (reason, errno) = match why {
+            Uncleared::Kept(errno) => (Reason::Kernel, errno),
+            Uncleared::Gone(errno) => (self.lose(range), errno),
+        };
+        Cause {
+            reason,
+            ..Cause::kernel(Operation::Mmap, errno, self.figures(range))
+        }
+    }
+
+    /// Gives bytes of the space up: they are never touched again. Only by who is inside alone.
+    #[cold]
+    fn lose(&self, range: &Range<usize>) -> Reason {
         let mut lost = self.lost();
         if lost.is_empty() {
             lost = range.clone();
@@ -283,7 +310,7 @@ impl Space {
     }
 
     /// Takes away what is placed in bytes of the space: they are inaccessible, and cost nothing. After an error they are as they
-    /// were. The range starts and ends where pages do.
+    /// were, but for what the reason says. The range starts and ends where pages do.
     pub(crate) fn empty(&self, range: Range<usize>) -> Result<(), Cause> {
         let (start, len) = self.bytes(&range);
         if len == 0 {
@@ -294,8 +321,7 @@ impl Space {
         // What is made anew need not be one mapping with the rest: `mlockall` decides about new ones only, say.
         self.touch(0);
         // SAFETY: the bytes are owned by the space (invariant, `check`), no reference into them exists, nobody else is inside.
-        unsafe { clear(start, len) }
-            .map_err(|errno| Cause::kernel(Operation::Mmap, errno, self.figures(&range)))
+        unsafe { clear(start, len) }.map_err(|why| self.uncleared(&range, why))
     }
 
     /// Changes the permissions of bytes of the space. After an error some may have changed. The range starts and ends where
@@ -588,19 +614,35 @@ impl Mark {
     }
 }
 
-/// Replaces whatever is mapped in a range by inaccessible private memory of no file. A refusal leaves what was there.
+/// Why a range was not cleared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Uncleared {
+    /// The kernel refused, and what was there is there.
+    Kept(Errno),
+    /// What was there is unmapped, and nothing could be mapped instead.
+    Gone(Errno),
+}
+
+/// Replaces whatever is mapped in a range by inaccessible private memory of no file.
 ///
 /// # Safety
 ///
 /// The range is the caller's, in whole pages, no reference into it exists, and nobody else uses it.
-unsafe fn clear(start: *mut c_void, len: usize) -> Result<(), Errno> {
+unsafe fn clear(start: *mut c_void, len: usize) -> Result<(), Uncleared> {
     let flags = NOTHING.union(MapFlags::FIXED);
     // SAFETY: the caller's contract.
     match unsafe { sys::mmap_anonymous(start, len, ProtFlags::empty(), flags) } {
         Ok(_) => Ok(()),
         // Had the kernel run out of memory after it unmapped the range, it would be free, and is then made what it should be.
         // SAFETY: with `MAP_FIXED_NOREPLACE` nothing is replaced.
-        Err(errno) => unsafe { reserve(start, len) }.map_err(|_| errno),
+        Err(errno) => match unsafe { reserve(start, len) } {
+            Ok(()) => Ok(()),
+            // A range goes all at once, so its first page tells. Only that nothing is there is believed.
+            Err(_) if sys::mincore(start, 1, &mut [0]) == Err(Errno::NOMEM) => {
+                Err(Uncleared::Gone(errno))
+            }
+            Err(_) => Err(Uncleared::Kept(errno)),
+        },
     }
 }
 

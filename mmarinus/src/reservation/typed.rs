@@ -153,6 +153,12 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
             Ok(space) => Ok(Reservation { space }),
             Err((region, errno)) => {
                 let cause = Cause::kernel(Operation::Mmap, errno, [len, address]);
+                let Some(region) = region else {
+                    return Err(Error::lost(Cause {
+                        reason: Reason::RangeLost,
+                        ..cause
+                    }));
+                };
                 // SAFETY: the region is this map's; a replacement that is refused changes nothing.
                 Err(Error::with_map(cause, unsafe {
                     Self::from_region(perms, region)

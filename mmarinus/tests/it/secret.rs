@@ -131,7 +131,12 @@ fn the_limit_of_locked_memory_is_a_sentence() {
                 "{error}"
             );
             assert!(error.to_string().contains("RLIMIT"), "{error}");
-            assert_eq!(secret(1)[0], 0);
+            // What was counted is given back once the kernel gets to it.
+            let small = (0..500).find_map(|_| {
+                std::thread::sleep(core::time::Duration::from_millis(10));
+                Map::bytes(1).secret().with(perms::ReadWrite).ok()
+            });
+            assert_eq!(small.expect("one page is allowed")[0], 0);
         });
     });
     assert!(status.success());
