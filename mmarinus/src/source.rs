@@ -169,6 +169,11 @@ impl Looked {
         Ok(self)
     }
 
+    /// Whether it was looked at as a file: the offsets of others end elsewhere.
+    pub(crate) fn is_file(self) -> bool {
+        self.last == i64::MAX as u64
+    }
+
     /// Its length in bytes.
     pub(crate) fn len(self) -> u64 {
         self.len

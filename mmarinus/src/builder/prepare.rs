@@ -143,7 +143,11 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
             return Err(self.refused(Reason::OffsetTooFar));
         }
         let kind = if self.options.synchronous {
-            let of_file = matches!(self.origin, Origin::File(_) | Origin::Looked(..));
+            let of_file = match self.origin {
+                Origin::File(_) => true,
+                Origin::Looked(_, looked) => looked.is_file(),
+                _ => false,
+            };
             match SYNCHRONOUS {
                 Some(kind) if K::SHARED && of_file => kind,
                 _ => return Err(self.refused(Reason::NotSynchronous)),

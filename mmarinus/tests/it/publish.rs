@@ -1,5 +1,6 @@
 //! Code in maps: written, published, and run; beside threads that run it.
 
+use mmarinus::backing::SizeSealed;
 use mmarinus::{Errno, Map, Shared, perms};
 use rustix::fs::{SealFlags, fcntl_add_seals};
 
@@ -34,10 +35,17 @@ fn code_is_written_then_run() {
     assert_eq!(map.publish(..=page()).unwrap_err().errno(), Errno::INVAL);
 }
 
-#[test]
-fn two_maps_of_one_file_never_let_a_page_be_written_and_run_by_one() {
+/// One page of a memory file as two maps: one to write code to, and one to run it from.
+#[expect(clippy::type_complexity, reason = "two maps are said in full")]
+fn two_maps() -> Result<
+    (
+        Map<perms::ReadWrite, Shared, SizeSealed>,
+        Map<perms::ReadExecute, Shared, SizeSealed>,
+    ),
+    String,
+> {
     if code(0).is_none() {
-        skip!("no machine code for this architecture");
+        return Err("no machine code for this architecture".to_owned());
     }
     let file = memory_file(page());
     fcntl_add_seals(&file, SealFlags::SHRINK).unwrap();
@@ -46,11 +54,19 @@ fn two_maps_of_one_file_never_let_a_page_be_written_and_run_by_one() {
             .from_size_sealed(&file, 0)
             .with_kind(Shared)
     };
-    let write = match request().with(perms::ReadWrite) {
-        Ok(map) => map,
-        Err(error) => skip!("{error}"),
+    // Refused where memory may not be overcommitted.
+    let write = request()
+        .with(perms::ReadWrite)
+        .map_err(|error| error.to_string())?;
+    Ok((write, request().with(perms::ReadExecute).unwrap()))
+}
+
+#[test]
+fn two_maps_of_one_file_never_let_a_page_be_written_and_run_by_one() {
+    let (write, run) = match two_maps() {
+        Ok(maps) => maps,
+        Err(why) => skip!("{why}"),
     };
-    let run = request().with(perms::ReadExecute).unwrap();
     for number in [1, 7, 0xffff] {
         write
             .view(..)
@@ -65,21 +81,10 @@ fn two_maps_of_one_file_never_let_a_page_be_written_and_run_by_one() {
 #[test]
 fn other_threads_run_what_was_published() {
     use core::sync::atomic::{AtomicU16, Ordering};
-    if code(0).is_none() {
-        skip!("no machine code for this architecture");
-    }
-    let file = memory_file(page());
-    fcntl_add_seals(&file, SealFlags::SHRINK).unwrap();
-    let request = || {
-        Map::bytes(page())
-            .from_size_sealed(&file, 0)
-            .with_kind(Shared)
+    let (write, run) = match two_maps() {
+        Ok(maps) => maps,
+        Err(why) => skip!("{why}"),
     };
-    let write = match request().with(perms::ReadWrite) {
-        Ok(map) => map,
-        Err(error) => skip!("{error}"),
-    };
-    let run = request().with(perms::ReadExecute).unwrap();
     let published = AtomicU16::new(0);
     std::thread::scope(|scope| {
         let other = scope.spawn(|| {

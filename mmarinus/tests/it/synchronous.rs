@@ -235,3 +235,21 @@ fn with_direct_access_every_place_can_be_asked_for() {
         .unwrap();
     assert!(Vma::of(&map).has("sf"));
 }
+
+#[test]
+fn what_was_looked_at_as_a_device_is_no_file() {
+    let file = disk_file(page());
+    let device = mmarinus::Source::device(&file).unwrap();
+    let error = Map::bytes(page())
+        .from(&file, 0)
+        .with_kind(Shared)
+        .synchronous()
+        .from_source(&device, 0)
+        .with(perms::Read)
+        .unwrap_err();
+    assert_eq!(error.errno(), Errno::OPNOTSUPP, "{error}");
+    assert!(
+        error.hint().contains("only shared maps of files"),
+        "{error}"
+    );
+}
