@@ -47,7 +47,7 @@ pub(crate) enum Fork {
 }
 
 impl<'fd, K, B, A> Builder<'fd, K, B, A> {
-    /// [`Private`] (which is the default) or [`Shared`].
+    /// [`Private`](crate::Private) (which is the default) or [`Shared`].
     #[inline]
     pub fn with_kind<L: Kind>(self, kind: L) -> Builder<'fd, L, B, A> {
         let _ = kind;
@@ -97,8 +97,8 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
 
     /// Memory in huge pages of this size, from the pool that the administrator filled: `MAP_HUGETLB`.
     ///
-    /// The length is rounded up to whole huge pages, which [`pages`](Map::pages) and [`page_size`](Map::page_size) tell. All of
-    /// them are brought in whenever the map becomes accessible, and a page that cannot be had then is an error: otherwise
+    /// The length is rounded up to whole huge pages, which [`pages`](crate::Map::pages) and
+    /// [`page_size`](crate::Map::page_size) tell. All of them are brought in whenever the map becomes accessible, and a page that cannot be had then is an error: otherwise
     /// touching it would be SIGBUS, whatever was reserved. They are not given back before the map is dropped, do
     /// not grow, and a map of them that was split does not move.
     ///
@@ -143,8 +143,8 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     /// All of the map lies below 2 GiB, so that its addresses fit into 31 bits: `MAP_32BIT` where the kernel has it (x86_64), and
     /// else a search.
     ///
-    /// Growing may move it out of there; [`resize_in_place`](Map::resize_in_place) does not. An address that `.at`, `.onto` or
-    /// the map that is replaced says must lie there; one that `.near` says counts if it does. After
+    /// Growing may move it out of there; [`resize_in_place`](crate::Map::resize_in_place) does not. An address that `.at`,
+    /// `.onto` or the map that is replaced says must lie there; one that `.near` says counts if it does. After
     /// [`above_47_bits`](Self::above_47_bits) the word that comes last counts.
     ///
     /// # Examples
@@ -215,10 +215,10 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
 
 impl<A> Builder<'_, Shared, File, A> {
     /// A page that may be written has its place on the storage: `MAP_SYNC` with `MAP_SHARED_VALIDATE` (since Linux 4.15), for
-    /// files on persistent memory with direct access (DAX). Then [`persist`](Map::persist) needs no system call.
+    /// files on persistent memory with direct access (DAX). Then [`persist`](crate::Map::persist) needs no system call.
     ///
     /// It stands behind `.from(&file, offset)` and `.with_kind(Shared)`. Where the file system has no direct access, that is an
-    /// error, `EOPNOTSUPP`; then map without this word and use [`sync`](Map::sync).
+    /// error, `EOPNOTSUPP`; then map without this word and use [`sync`](crate::Map::sync).
     ///
     /// # Examples
     ///

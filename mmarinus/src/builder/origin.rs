@@ -89,7 +89,7 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     /// A page may change from what was written to zeros at any moment, so the map has atomics and copies, and no slices. It
     /// reserves no memory, never goes to swap and is zeros in a forked child. Locking it is not an error and does nothing.
     ///
-    /// The map is [`Private`]. After another source (`.anonymously()`, `.from(…)`) that one counts.
+    /// The map is [`Private`](crate::Private). After another source (`.anonymously()`, `.from(…)`) that one counts.
     ///
     /// # Examples
     ///
@@ -133,7 +133,8 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     /// of shared memory since 6.2).
     ///
     /// The name is best effort: many kernels are built without names, and then the map is made all the same and has none.
-    /// [`Map::name`] does the same later and tells whether it worked; `mmarinus_sys::Support::vma_anon_name` tells it beforehand.
+    /// [`Map::name`](crate::Map::name) does the same later and tells whether it worked;
+    /// `mmarinus_sys::Support::vma_anon_name` tells it beforehand.
     ///
     /// A name has at most 79 bytes of printable ASCII, without `\`, `` ` ``, `$`, `[` and `]`; any other is refused with
     /// `EINVAL`. After a file as source it is forgotten.

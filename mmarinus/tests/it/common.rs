@@ -112,6 +112,8 @@ pub(crate) struct Vma {
     pub(crate) perms: String,
     /// The offset in the file.
     pub(crate) offset: u64,
+    /// The address that was asked about: where the mapping starts may change, as its neighbours come and go.
+    asked: usize,
 }
 
 impl Vma {
@@ -119,8 +121,10 @@ impl Vma {
     fn read(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         let (start, end) = words.next()?.split_once('-')?;
+        let start = usize::from_str_radix(start, 16).ok()?;
         Some(Self {
-            start: usize::from_str_radix(start, 16).ok()?,
+            start,
+            asked: start,
             end: usize::from_str_radix(end, 16).ok()?,
             perms: words.next()?.to_owned(),
             offset: u64::from_str_radix(words.next()?, 16).ok()?,
@@ -131,7 +135,8 @@ impl Vma {
     pub(crate) fn at(addr: usize) -> Option<Self> {
         let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
         let mut mappings = maps.lines().filter_map(Self::read);
-        mappings.find(|vma| (vma.start..vma.end).contains(&addr))
+        let vma = mappings.find(|vma| (vma.start..vma.end).contains(&addr))?;
+        Some(Self { asked: addr, ..vma })
     }
 
     /// The mapping that holds the first byte of a map.
@@ -143,7 +148,9 @@ impl Vma {
     fn detail(&self, name: &str) -> String {
         let smaps = std::fs::read_to_string("/proc/self/smaps").expect("smaps");
         let mut lines = smaps.lines();
-        let found = lines.find(|line| Self::read(line).is_some_and(|vma| vma.start == self.start));
+        let found = lines.find(|line| {
+            Self::read(line).is_some_and(|vma| (vma.start..vma.end).contains(&self.asked))
+        });
         assert!(found.is_some(), "{self:?} is still mapped");
         let mut details = lines.take_while(|line| Self::read(line).is_none());
         let detail = details.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
