@@ -98,9 +98,9 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
     /// Memory in huge pages of this size, from the pool that the administrator filled: `MAP_HUGETLB`.
     ///
     /// The length is rounded up to whole huge pages, which [`pages`](crate::Map::pages) and
-    /// [`page_size`](crate::Map::page_size) tell. All of them are brought in whenever the map becomes accessible, and a page that cannot be had then is an error: otherwise
-    /// touching it would be SIGBUS, whatever was reserved. They are not given back before the map is dropped, do
-    /// not grow, and a map of them that was split does not move.
+    /// [`page_size`](crate::Map::page_size) tell. All of them are brought in whenever the map becomes accessible, and a page
+    /// that cannot be had then is an error: otherwise touching it would be SIGBUS, whatever was reserved. They are not given
+    /// back before the map is dropped, do not grow, and a map of them that was split does not move.
     ///
     /// Files say themselves in which pages they are (hugetlbfs, `memfd_create` with `MFD_HUGETLB`): there this is not needed, and
     /// refused if it says another size.
