@@ -1,5 +1,15 @@
 //! Linux memory maps whose type says which pages may be touched, and who else may touch them.
 #![doc = include_str!("../README.md")]
+//! # The guide
+//!
+//! - [How do I …](guide::how_do_i): map a file, share with a child, get an honest `&[u8]`, survive truncation, grow, keep a key.
+//! - [Coming from memmap2, libc or mmarinus 0.4](guide::coming_from).
+//! - [Soundness](guide::soundness): why there are rungs, shown to whoever doubts it.
+//! - [The index of errors](guide::errors).
+//!
+//! The way through the types: [`Map::bytes`] and [`Map::load`] start, [`Builder`] says what is wanted, [`perms`], [`kind`] and
+//! [`backing`] are the three parameters. [`View`] is a part of a map; [`Source`] a file that is mapped more than once;
+//! [`Reservation`] addresses that are filled later; [`Mirror`] memory that is mapped twice.
 #![no_std]
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -22,6 +32,8 @@ mod error;
 mod extent;
 pub mod fault;
 mod grow;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod hints;
 mod immortal;
 mod join;

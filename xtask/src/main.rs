@@ -3,6 +3,7 @@
 
 mod abi;
 mod ci;
+mod errors;
 mod features;
 mod no_std;
 mod test;
@@ -31,6 +32,8 @@ mod flags {
                 /// Only writes the test of mmarinus-sys that stands for the table.
                 optional --write
             }
+            /// Writes the page that lists every sentence of an error.
+            cmd errors {}
             /// Builds what is no_std into libraries that fail as soon as std links.
             cmd no-std {}
             /// Holds the rules of the house against every file.
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         flags::XtaskCmd::Abi(args) if args.write => abi::write(&sh).map(|()| true),
         flags::XtaskCmd::Abi(_) => abi::run(&sh),
         flags::XtaskCmd::Ci(_) => ci::run(&sh),
+        flags::XtaskCmd::Errors(_) => errors::run(&sh).map(|()| true),
         flags::XtaskCmd::Tidy(_) => tidy::run(&sh).map(|()| true),
         flags::XtaskCmd::NoStd(_) => no_std::run(&sh).map(|()| true),
         flags::XtaskCmd::Test(args) => test::run(&sh, args.package.as_deref()),
