@@ -8,16 +8,20 @@ use xshell::{Shell, cmd};
 use crate::features::{self, Features};
 use crate::{no_std, test, tidy};
 
+/// The crates that are published, in the order of their dependencies.
+const PUBLISHED: [&str; 3] = ["mmarinus-sys", "mmarinus", "mmarinus-ext"];
+
 type Section = fn(&Shell) -> Result<()>;
 
 /// Runs all sections, also those after a failed one; says which failed, and whether all is well.
 pub(crate) fn run(sh: &Shell) -> Result<bool> {
-    let sections: [(&str, Section); 5] = [
+    let sections: [(&str, Section); 6] = [
         ("fmt", fmt),
         ("clippy", clippy),
         ("docs", docs),
         ("tidy", tidy::run),
         ("no_std", no_std::run),
+        ("package", package),
     ];
     let mut failed = Vec::new();
     for (name, section) in sections {
@@ -72,8 +76,18 @@ fn clippy(sh: &Shell) -> Result<()> {
     Ok(())
 }
 
+/// The docs of all crates together, and of each alone with all its features, as they are built for readers.
 fn docs(sh: &Shell) -> Result<()> {
-    Ok(cmd!(sh, "cargo doc --workspace --no-deps")
-        .env("RUSTDOCFLAGS", "-D warnings")
-        .run()?)
+    let _deny = sh.push_env("RUSTDOCFLAGS", "-D warnings");
+    cmd!(sh, "cargo doc --workspace --no-deps").run()?;
+    for krate in PUBLISHED {
+        cmd!(sh, "cargo doc --package {krate} --no-deps --all-features").run()?;
+    }
+    Ok(())
+}
+
+/// What would be published, built from the packages alone.
+fn package(sh: &Shell) -> Result<()> {
+    let packages = PUBLISHED.iter().flat_map(|krate| ["--package", krate]);
+    Ok(cmd!(sh, "cargo package --allow-dirty {packages...}").run()?)
 }

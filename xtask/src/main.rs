@@ -25,7 +25,7 @@ mod flags {
     xflags::xflags! {
         /// The build system of the workspace.
         cmd xtask {
-            /// Runs all that must hold before a change lands: fmt, clippy, docs, tidy, no_std, tests.
+            /// Runs all that must hold before a change lands: fmt, clippy, docs, tidy, no_std, packages, tests.
             cmd ci {}
             /// Compares every constant of mmarinus-sys with the kernel's own headers, which it fetches.
             cmd abi {
