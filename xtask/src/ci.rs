@@ -9,7 +9,12 @@ use crate::features::{self, Features};
 use crate::{no_std, test, tidy};
 
 /// The crates that are published, in the order of their dependencies.
-const PUBLISHED: [&str; 3] = ["mmarinus-sys", "mmarinus", "mmarinus-ext"];
+const PUBLISHED: [&str; 4] = [
+    "mmarinus-sys",
+    "mmarinus",
+    "mmarinus-ext",
+    "mmarinus-ordeal",
+];
 
 type Section = fn(&Shell) -> Result<()>;
 
