@@ -163,6 +163,17 @@ pub unsafe trait Unsliced<K: Kind>: Backing<K> {}
 )]
 pub trait Written<K: Kind>: Backing<K> {}
 
+/// What stands behind a [`Mirror`](crate::Mirror) that has copies and atomics, and no slices: [`SizeSealed`] and [`Exposed`].
+///
+/// # Safety
+///
+/// For whoever implements it: no mirror of this backing ever gives a slice.
+#[diagnostic::on_unimplemented(
+    message = "a mirror of `{Self}` has slices, and neither views nor atomics",
+    note = "`mirror.expose()` turns it into memory that others write"
+)]
+pub unsafe trait Mirrored: Concurrent<Shared> + Unsliced<Shared> + Written<Shared> {}
+
 /// The kernel makes new pages when a map of it grows: private anonymous memory, droppable or not, and files, whose copies are
 /// checked.
 ///
@@ -327,6 +338,11 @@ unsafe impl Unsliced<Private> for Droppable {}
 // SAFETY: not `NoRace`, for either kind.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> Unsliced<K> for Paged {}
+
+// SAFETY: slices are made of mirrors of `Anonymous` alone.
+unsafe impl Mirrored for SizeSealed {}
+// SAFETY: as above.
+unsafe impl Mirrored for Exposed {}
 
 // SAFETY: the kernel gives new zeroed pages, which are this map's alone.
 #[diagnostic::do_not_recommend]

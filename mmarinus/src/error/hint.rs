@@ -85,7 +85,8 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "the map would reach past the end of the file, where touching it is SIGBUS; ask for fewer bytes"
         }
         Reason::NoWholePages => {
-            "a file is mirrored whole, so its length must be a whole number of pages; set it before the size is sealed"
+            "a mirror shows whole pages of a file, so where it starts and how long it is must both be a whole number of pages; \
+             round them, and set the length of a file that is mirrored whole before its size is sealed"
         }
         Reason::NoOvercommit => {
             "memory may not be overcommitted here (vm.overcommit_memory is 2, or cannot be read), so touching a hole that \

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::os::fd::AsFd;
 
-use mmarinus::backing::SizeSealed;
+use mmarinus::backing::{Exposed, Mirrored, SizeSealed};
 use mmarinus::{Errno, Map, Mirror, Shared, perms};
 use proptest::prelude::*;
 use rustix::fs::{SealFlags, fcntl_add_seals, ftruncate};
@@ -225,6 +225,113 @@ fn files_that_could_get_shorter_or_end_within_a_page_are_refused() {
             .write_at(0, b"ab")
             .is_ok()
     );
+}
+
+#[test]
+fn a_part_of_a_file_is_that_part_and_no_more() {
+    let file = memory_file(5 * page());
+    fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW).unwrap();
+    let part = Mirror::part(&file, 2 * page() as u64, 2 * page()).unwrap();
+    assert_eq!(part.capacity(), 2 * page());
+    let mut bytes = vec![0; 2 * page()];
+    part.view(page(), 2 * page())
+        .unwrap()
+        .read_at(0, &mut bytes)
+        .unwrap();
+    let third = (3 * page()..4 * page()).map(pattern);
+    let expected: Vec<_> = third.chain((2 * page()..3 * page()).map(pattern)).collect();
+    assert_eq!(bytes, expected);
+    // What is before and behind it in the file stays as it was.
+    part.view(page(), 2 * page())
+        .unwrap()
+        .write_at(0, &vec![0xff; 2 * page()])
+        .unwrap();
+    let map = Map::bytes(5 * page())
+        .from(&file, 0)
+        .with(perms::Read)
+        .unwrap();
+    let mut all = vec![0; 5 * page()];
+    map.read_at(0, &mut all).unwrap();
+    for (at, byte) in all.into_iter().enumerate() {
+        let written = (2 * page()..4 * page()).contains(&at);
+        assert_eq!(byte, if written { 0xff } else { pattern(at) }, "{at}");
+    }
+    assert!(
+        Mirror::part(&file, 5 * page() as u64, 0)
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn parts_that_a_file_does_not_have_are_refused() {
+    let file = memory_file(3 * page());
+    fcntl_add_seals(&file, SealFlags::SHRINK).unwrap();
+    let one = page() as u64;
+    for (offset, len, what) in [
+        (1, page(), "whole number of pages"),
+        (one - 1, page(), "whole number of pages"),
+        (0, 1, "whole number of pages"),
+        (one, 3 * page(), "past the end"),
+        (4 * one, 0, "past the end"),
+        (u64::MAX, page(), "past the end"),
+        (u64::MAX - one + 1, page(), "past the end"),
+        (one, usize::MAX, "past the end"),
+        (0, usize::MAX - page() + 1, "past the end"),
+    ] {
+        let error = Mirror::part(&file, offset, len).unwrap_err();
+        assert_eq!(error.errno(), Errno::INVAL, "{offset} {len}");
+        assert!(error.to_string().contains(what), "{offset} {len}: {error}");
+    }
+    let open = memory_file(page());
+    let error = Mirror::part(&open, 0, page()).unwrap_err();
+    assert!(error.to_string().contains("F_SEAL_SHRINK"), "{error}");
+    // What grows afterwards is not part of it, and what grew before is.
+    ftruncate(&file, 4 * one).unwrap();
+    assert_eq!(
+        Mirror::part(&file, 3 * one, page()).unwrap().capacity(),
+        page()
+    );
+}
+
+/// A copy of what a mirror that others write holds from a position on.
+fn copied<B: Mirrored>(mirror: &Mirror<B>, start: usize, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    let view = mirror.view(start, len).unwrap();
+    view.read_at(0, &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn memory_of_its_own_is_exposed_with_its_bytes() {
+    let mut mirror = Mirror::anonymous(page()).unwrap();
+    let last = page() - 1;
+    mirror.slice_mut(last, 3).unwrap().copy_from_slice(b"abc");
+    let addr = mirror.addr();
+    let mirror: Mirror<Exposed> = mirror.expose();
+    assert_eq!(mirror.addr(), addr);
+    assert_eq!(copied(&mirror, last, 3), b"abc");
+    std::thread::scope(|scope| {
+        for index in 0..2 {
+            let view = mirror.view(last + 1 - page() + index * last, 1).unwrap();
+            scope.spawn(move || view.write_at(0, &[index as u8]).unwrap());
+        }
+    });
+    assert_eq!(copied(&mirror, last, 2), [1, 0]);
+    mirror.atomics::<AtomicU32>(page() - 4, 8).unwrap()[1].store(7, Relaxed);
+    assert_eq!(copied(&mirror, 0, 4), 7_u32.to_ne_bytes());
+    assert!(mirror.atomics::<AtomicU64>(0, 8).is_err());
+    assert_eq!(
+        mirror.view(0, page() + 1).unwrap_err().errno(),
+        Errno::INVAL
+    );
+    // A child does not have it either.
+    assert!(Vma::at(addr).unwrap().has("dc"));
+
+    let file: Mirror<Exposed> = sealed_zeros(page()).expose();
+    file.view(last, 2).unwrap().write_at(0, b"de").unwrap();
+    assert_eq!(copied(&file, 0, 1), b"e");
+    assert!(Mirror::anonymous(0).unwrap().expose().view(0, 0).is_ok());
 }
 
 proptest! {

@@ -1,25 +1,20 @@
 //! One memory object mapped twice, back to back, so that what wraps around its end lies in one piece.
 #![expect(
     unsafe_code,
-    reason = "makes slices and atomics of pages that are at two addresses"
+    reason = "makes slices of pages that are at two addresses"
 )]
+
+mod shared;
 
 use core::fmt;
 use core::marker::PhantomData;
 
 use mmarinus_sys::Advice;
-use rustix::fd::AsFd;
 
-use crate::atomics::Atomic;
-use crate::backing::{Anonymous, SizeSealed};
+use crate::backing::Anonymous;
 use crate::error::{Cause, Error, Operation, Reason};
-use crate::kind::Shared;
 use crate::layout::{Layout, page_shift};
-use crate::memfd::{Proof, look_at_memfd};
-use crate::perms;
 use crate::region::{Behind, Region};
-
-use crate::view::View;
 
 /// Memory that is mapped twice, back to back: any part of it lies in one piece, also across its end.
 ///
@@ -27,8 +22,9 @@ use crate::view::View;
 ///
 /// - [`Mirror::anonymous`] makes memory of its own, which gives slices: no part is longer than the capacity, so that no slice
 ///   holds a byte twice, and no two slices that are borrowed at once meet in a byte that one of them writes.
-/// - [`Mirror::new`] maps a memory file of which only the size is sealed, such as one that another process has as well: it
-///   gives copies and atomics.
+/// - [`Mirror::new`] and [`Mirror::part`] map a memory file of which only the size is sealed, such as one that another process
+///   has as well: they give copies and atomics. So does memory of its own after [`Mirror::expose`], which several threads can
+///   then write at once.
 ///
 /// # Examples
 ///
@@ -51,7 +47,8 @@ use crate::view::View;
 #[must_use = "a mirror that is dropped is unmapped"]
 pub struct Mirror<B = Anonymous> {
     /// Readable and writable shared pages, whose second half is the first once more. Either nobody outside of this process has
-    /// them and no other map shows them (`Anonymous`), or the object behind them never gets shorter (`SizeSealed`).
+    /// them and no other map shows them (`Anonymous`), or the object behind them never gets shorter (`SizeSealed`), or one or the
+    /// other, and no slice of them is ever made again (`Exposed`).
     region: Region,
     backing: PhantomData<B>,
 }
@@ -129,118 +126,6 @@ impl Mirror {
         // SAFETY: as for `slice`; the mirror is borrowed mutably, so this is the only slice, and since it is not longer than
         // the capacity (`check`) no byte is in it twice.
         Ok(unsafe { core::slice::from_raw_parts_mut(first, len) })
-    }
-}
-
-impl Mirror<SizeSealed> {
-    /// Mirrors all of a memory file that is sealed against shrinking (`F_SEAL_SHRINK`).
-    ///
-    /// Others may write it meanwhile, so it gives copies and atomics. The capacity is the length that the file has now: a whole
-    /// number of pages. The file must be open for reading and writing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::sync::atomic::{AtomicU64, Ordering};
-    /// use mmarinus::Mirror;
-    /// use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
-    ///
-    /// let file = memfd_create("ring", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-    /// ftruncate(&file, 1 << 16)?;
-    /// fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW)?;
-    /// let mirror = Mirror::new(&file)?;
-    ///
-    /// mirror.view((1 << 16) - 2, 5)?.write_at(0, b"hello")?;
-    /// let mut bytes = [0; 3];
-    /// mirror.view(0, 3)?.read_at(0, &mut bytes)?;
-    /// assert_eq!(&bytes, b"llo");
-    ///
-    /// let words = mirror.atomics::<AtomicU64>((1 << 16) - 8, 16)?; // The last word and the first.
-    /// assert_eq!(words[1].load(Ordering::Relaxed) & 0xff, u64::from(b'l'));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// - `EACCES`, `EPERM`: the file is not open for reading and writing, or is sealed against writing.
-    /// - `EINVAL`: the seal is missing, the length is no whole number of pages, the descriptor is 0, 1 or 2, or memory may not be
-    ///   overcommitted (`vm.overcommit_memory` is 2), where others could make a hole that is SIGBUS.
-    /// - `ENOMEM`: no room for twice the length.
-    /// - `EOPNOTSUPP`: the file is in huge pages.
-    pub fn new<F: AsFd + ?Sized>(fd: &F) -> Result<Self, Error> {
-        let fd = fd.as_fd();
-        let looked = look_at_memfd(fd, Proof::SizeSealed, Some(0))?;
-        let refused = |reason| Cause::refused(Operation::Look, reason, [0, 0]);
-        let page = 1_u64 << page_shift();
-        if looked.page_shift != page_shift() {
-            return Err(refused(Reason::OtherPages).into());
-        }
-        if !looked.len().is_multiple_of(page) {
-            return Err(refused(Reason::NoWholePages).into());
-        }
-        let len = usize::try_from(looked.len()).unwrap_or(usize::MAX);
-        let region = map(len, Some((fd, 0)))?;
-        Ok(Self {
-            region,
-            backing: PhantomData,
-        })
-    }
-
-    /// The `len` bytes from position `start` on as a view, which is copied from and to, across the end where it reaches so far.
-    ///
-    /// # Errors
-    ///
-    /// As for [`slice`](Mirror::slice).
-    #[inline]
-    pub fn view(
-        &self,
-        start: usize,
-        len: usize,
-    ) -> Result<View<'_, perms::ReadWrite, Shared, SizeSealed>, Error> {
-        self.check(start, len)?;
-        let extent = self
-            .region
-            .extent()
-            .sub(start, len)
-            .ok_or_else(|| refused(start, len))?;
-        // SAFETY: the pages of the mirror are readable, writable, shared and those of a file that was found to be sealed against
-        // shrinking; the mirror is borrowed.
-        Ok(unsafe { View::new(extent, perms::ReadWrite) })
-    }
-
-    /// The `len` bytes from position `start` on as atomics, across the end where they reach so far.
-    ///
-    /// As on a map, all atomics of a mirror have one size, fixed at their first use.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL`: as for [`slice`](Mirror::slice); the position is not aligned for `A` or the length is no multiple of it; or
-    /// atomics of another size were made of this mirror before.
-    #[inline]
-    pub fn atomics<A: Atomic>(&self, start: usize, len: usize) -> Result<&[A], Error> {
-        self.check(start, len)?;
-        let refused = |reason, figures| Cause::refused(Operation::Atomics, reason, figures);
-        // A mirror starts at a page, and so does its second half: what is aligned in one is aligned in the other.
-        if !start.is_multiple_of(align_of::<A>()) {
-            let first = self.addr() + start;
-            return Err(refused(Reason::Misaligned, [align_of::<A>(), first]).into());
-        }
-        if !len.is_multiple_of(size_of::<A>()) {
-            return Err(refused(Reason::Ragged, [size_of::<A>(), len]).into());
-        }
-        if len == 0 {
-            return Ok(&[]);
-        }
-        self.region
-            .claim_width(size_of::<A>() as u8)
-            .map_err(|other| refused(Reason::OtherWidth, [size_of::<A>(), usize::from(other)]))?;
-        let first = self.region.seen_anew().wrapping_add(start).cast();
-        // SAFETY:
-        // - The range is aligned, a whole number of atomics, which any bytes are (`Atomic`), and lies in the two halves
-        //   (`check`).
-        // - The pages are readable and writable, an access does not fault (`SizeSealed`) and no slice exists.
-        // - Atomics of other sizes are never made of this mirror, and those at a byte's two addresses cover the same bytes.
-        Ok(unsafe { core::slice::from_raw_parts(first, len / size_of::<A>()) })
     }
 }
 
