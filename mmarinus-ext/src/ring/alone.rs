@@ -1,49 +1,20 @@
-//! A byte ring whose contents, and whose room, always lie in one piece: also across its end.
-//!
-//! It is a queue of bytes over a [`Mirror`]: written at one end, read at the other, as a `VecDeque<u8>` is, but each end is one
-//! slice. So a parser sees all that has come, and a system call fills all the room there is, without a wrap-around to mind and
-//! without a byte being moved.
-//!
-//! # Examples
-//!
-//! ```
-//! use std::io::{BufRead, Read, Write};
-//! use mmarinus_ext::ring::Ring;
-//!
-//! let mut ring = Ring::new(1 << 16)?;
-//! let mut file = std::fs::File::open("/proc/self/maps")?;
-//! loop {
-//!     let len = file.read(ring.writable())?; // Straight into the ring.
-//!     if len == 0 {
-//!         break;
-//!     }
-//!     ring.commit(len);
-//!     while let Some(end) = ring.readable().iter().position(|&byte| byte == b'\n') {
-//!         assert!(ring.readable()[..end].contains(&b'-')); // A whole line, wherever it lies.
-//!         ring.consume(end + 1);
-//!     }
-//! }
-//! assert!(ring.is_empty());
-//!
-//! ring.write_all(b"hello\n")?;
-//! let mut line = String::new();
-//! ring.read_line(&mut line)?;
-//! assert_eq!(line, "hello\n");
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! # References
-//!
-//! [mremap(2)](https://man7.org/linux/man-pages/man2/mremap.2.html)
+//! A ring of one owner: its contents and its room are slices.
 
 use core::fmt;
 use std::io::{self, BufRead, Read, Write};
+use std::sync::Arc;
 
 use mmarinus::{Error, Mirror};
 
+use super::consumer::Consumer;
+use super::error::{SetupError, Unsplit};
+use super::memory::Memory;
+use super::producer::Producer;
+use super::protocol::{Half, MAX_CAPACITY};
+
 /// A queue of bytes of a fixed capacity, whose contents and whose room are one slice each.
 ///
-/// See [the module](self). As [`Read`] it ends where it is empty, and as [`Write`] it takes no more where it is full, as slices
+/// See [the module](super). As [`Read`] it ends where it is empty, and as [`Write`] it takes no more where it is full, as slices
 /// do; both go on when there is something, or room, again.
 ///
 /// # Examples
@@ -175,6 +146,56 @@ impl Ring {
     #[inline]
     pub fn clear(&mut self) {
         self.consume(self.len);
+    }
+
+    /// Splits it into a half that writes and one that reads, for two threads. What is in it stays in it.
+    ///
+    /// From then on its bytes may be written while they are read, so the halves copy. For another process, see
+    /// [`Producer::create`] and [`Consumer::create`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{BufRead, Write};
+    /// use mmarinus_ext::ring::Ring;
+    ///
+    /// let mut ring = Ring::new(1 << 16)?;
+    /// ring.write_all(b"first\n")?;
+    /// let (mut producer, consumer) = ring.split()?;
+    /// let thread = std::thread::spawn(move || consumer.lines().collect::<Result<Vec<_>, _>>());
+    /// producer.write_all(b"second\nthird")?;
+    /// drop(producer); // The end for whoever reads.
+    /// assert_eq!(thread.join().unwrap()?, ["first", "second", "third"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The ring comes back.
+    ///
+    /// - [`SetupError::TooLarge`]: it holds no byte, or more than 1 GiB.
+    /// - [`SetupError::Map`]: `ENOMEM`: there is no room for another page.
+    ///
+    /// # References
+    ///
+    /// [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html)
+    pub fn split(self) -> Result<(Producer, Consumer), Unsplit> {
+        let capacity = self.capacity();
+        let too_large = || SetupError::TooLarge { capacity };
+        let header = match Memory::header() {
+            Ok(header) if (1..=MAX_CAPACITY).contains(&capacity) => header,
+            Ok(_) => return Err(Unsplit::new(self, too_large())),
+            Err(error) => return Err(Unsplit::new(self, error.into())),
+        };
+        let (start, len) = (self.start, self.len);
+        header.start_at(start, start + len);
+        let memory = Arc::new(Memory::new(header, self.mirror.expose()));
+        let producer = Half::producer(capacity, start, len);
+        let consumer = Half::consumer(capacity, start, len);
+        Ok((
+            Producer::new(Arc::clone(&memory), producer, None),
+            Consumer::new(memory, consumer, None),
+        ))
     }
 
     /// The position `n` bytes after the first one; `n` is at most the capacity.

@@ -6,6 +6,7 @@ mod testing;
 mod common;
 
 mod grow;
+mod halves;
 mod hostile;
 mod huge;
 mod ipc;
@@ -13,6 +14,7 @@ mod memfd;
 mod peers;
 mod pool;
 mod ring;
+mod ring_peers;
 mod seals;
 mod secret;
 mod snapshot;
