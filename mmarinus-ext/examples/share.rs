@@ -1,18 +1,21 @@
 //! Has a file searched by another process, which need not be trusted: `cargo run --example share -- FILE WORD`.
 //!
 //! The parent hands its child a sealed copy of the file. The child maps it, so that however large it is nothing is copied again,
-//! and no edit of the file can pull the bytes from under it. Its answer, the lines with the word, comes back in the same way; and
-//! the parent verifies it before it looks, since a child that parses foreign input may have been taken over by it.
+//! and no edit of the file can pull the bytes from under it. The lines with the word come back through a ring, as they are found. The
+//! parent believes nothing that it finds there, since a child that parses foreign input may have been taken over by it; and it
+//! notices when the child dies.
 
-use std::io::{Write, stdin, stdout};
+use core::time::Duration;
+use std::io::{BufRead, Write, stdin, stdout};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use mmarinus::perms;
 use mmarinus_ext::ipc::Connection;
-use mmarinus_ext::memfd::{Memfd, Sealed};
+use mmarinus_ext::memfd::{Memfd, Sealed, SizeSealed};
+use mmarinus_ext::ring::{Consumer, Peer, Producer};
 use mmarinus_ext::snapshot;
 
 fn main() -> ExitCode {
@@ -35,7 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Hands out the file and the word, and prints the answer.
+/// Hands out the file, the word and a ring, and prints what comes back.
 fn parent(path: &str, word: &str) -> Result<()> {
     let text = snapshot::load(path).with_context(|| format!("{path} cannot be copied"))?;
     let (near, far) = UnixStream::pair()?;
@@ -43,48 +46,41 @@ fn parent(path: &str, word: &str) -> Result<()> {
         .stdin(OwnedFd::from(far))
         .spawn()?;
 
-    let mut near = Connection::new(near).max_payload(64).max_fds(1);
-    near.send(word.as_bytes(), &[text.as_fd()])?;
-    let message = near.receive()?.context("the child has gone")?;
-    // Whatever came: a file that nobody can change any more, or an error.
-    let (count, found) = message.memfds::<Sealed>()?;
-    ensure!(
-        found.len() == 1,
-        "the child answers in another way than it should"
-    );
-    let lines = found[0].map().with(perms::Read)?;
-    stdout().write_all(&lines)?;
-    println!(
-        "{} lines of {} bytes, searched by process {}",
-        String::from_utf8_lossy(&count),
-        text.len(),
-        child.id()
-    );
+    let (mut found, ring) = Consumer::create(1 << 16, Peer::behind(&near)?)?;
+    found.set_timeout(Some(Duration::from_secs(60))); // For a child that hangs.
+    Connection::new(near).send(word.as_bytes(), &[text.as_fd(), ring.as_fd()])?;
 
-    drop(near); // With that the child ends.
+    let mut lines = 0;
+    loop {
+        let bytes = found.fill_buf().context("the child does not answer")?;
+        if bytes.is_empty() {
+            break; // The child is done.
+        }
+        stdout().write_all(bytes)?;
+        lines += bytes.iter().filter(|&&byte| byte == b'\n').count();
+        let len = bytes.len();
+        found.consume(len);
+    }
     ensure!(child.wait()?.success(), "the child failed");
+    let (len, id) = (text.len(), child.id());
+    println!("{lines} lines of {len} bytes, searched by process {id}");
     Ok(())
 }
 
-/// Searches what comes, until nothing comes any more.
+/// Searches what comes, and answers through the ring that came with it.
 fn child() -> Result<()> {
     let socket = UnixStream::from(stdin().as_fd().try_clone_to_owned()?);
-    let mut parent = Connection::new(socket);
-    while let Some(message) = parent.receive()? {
-        let (word, files) = message.memfds::<Sealed>()?;
-        let mut found = Memfd::create("found", 0)?;
-        let mut count = 0_usize;
-        for file in &files {
-            let text = file.map().with(perms::Read)?; // Derefs to `&[u8]`.
-            for line in text.split_inclusive(|&byte| byte == b'\n') {
-                if !word.is_empty() && line.windows(word.len()).any(|part| part == word) {
-                    found.write_all(line)?;
-                    count += 1;
-                }
-            }
+    let parent = Peer::behind(&socket)?;
+    let message = Connection::new(socket).receive()?;
+    let (word, fds) = message.context("the parent has gone")?.into_parts();
+    let [text, ring] = <[OwnedFd; 2]>::try_from(fds).map_err(|_| anyhow!("not two files"))?;
+
+    let text = Memfd::<Sealed>::try_from(text)?.map().with(perms::Read)?; // Derefs to `&[u8]`.
+    let mut found = Producer::attach(&Memfd::<SizeSealed>::try_from(ring)?, parent)?;
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        if !word.is_empty() && line.windows(word.len()).any(|part| part == word) {
+            found.write_all(line)?;
         }
-        let found = found.seal()?;
-        parent.send(count.to_string().as_bytes(), &[found.as_fd()])?;
     }
-    Ok(())
+    Ok(()) // With that the ring ends.
 }

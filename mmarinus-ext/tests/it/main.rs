@@ -5,6 +5,7 @@ mod testing;
 
 mod common;
 
+mod examples;
 mod grow;
 mod halves;
 mod hostile;
