@@ -1,9 +1,9 @@
 //! Has a file searched by another process, which need not be trusted: `cargo run --example share -- FILE WORD`.
 //!
 //! The parent hands its child a sealed copy of the file. The child maps it, so that however large it is nothing is copied again,
-//! and no edit of the file can pull the bytes from under it. The lines with the word come back through a ring, as they are found. The
-//! parent believes nothing that it finds there, since a child that parses foreign input may have been taken over by it; and it
-//! notices when the child dies.
+//! and no edit of the file can pull the bytes from under it. The lines with the word come back through a ring, as they are
+//! found. The parent believes nothing that it finds there, since a child that parses foreign input may have been taken over by
+//! it; and it notices when the child dies.
 
 use core::time::Duration;
 use std::io::{BufRead, Write, stdin, stdout};

@@ -18,8 +18,8 @@ const AHEAD: usize = 16 << 10;
 
 /// The half of a ring that reads. The other one is a [`Producer`](super::Producer), of another thread or process.
 ///
-/// See [the module](super). As [`Read`] it waits for bytes, as long as [`set_timeout`](Self::set_timeout) says: at first for ever. It
-/// ends where the producer was dropped; that the producer's process died is an error instead.
+/// See [the module](super). As [`Read`] it waits for bytes, as long as [`set_timeout`](Self::set_timeout) says: at first for
+/// ever. It ends where the producer was dropped; that the producer's process died is an error instead.
 ///
 /// As [`BufRead`] it lends bytes of a buffer of its own, into which it has copied them: what lies in the ring the other side may
 /// write while it is looked at, if it does not keep to the protocol, and nothing that was checked would stay true.
@@ -92,8 +92,8 @@ impl Consumer {
         self.end.capacity()
     }
 
-    /// Waits for bytes no longer than this; for ever if there is none, as at first; and not at all if it is 0, where what finds no
-    /// bytes is [`Error::WouldBlock`].
+    /// Waits for bytes no longer than this; for ever if there is none, as at first; and not at all if it is 0, where what finds
+    /// no bytes is [`Error::WouldBlock`].
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.end.timeout = timeout;
     }
@@ -141,8 +141,8 @@ impl Consumer {
         self.read_within(bytes, Some(Duration::ZERO))
     }
 
-    /// The next `n` bytes, once they are there, or more; they are still to be read. Fewer are only there if no more will come, since
-    /// the producer was dropped. So the head of a record is looked at before the record is read.
+    /// The next `n` bytes, once they are there, or more; they are still to be read. Fewer are only there if no more will come,
+    /// since the producer was dropped. So the head of a record is looked at before the record is read.
     ///
     /// The bytes are copied, once: what was looked at is what is read, whatever the producer does.
     ///
@@ -219,7 +219,8 @@ impl Consumer {
         n
     }
 
-    /// Whether nobody writes any more: the producer was dropped, or its process has died. What it had written before is still there.
+    /// Whether nobody writes any more: the producer was dropped, or its process has died. What it had written before is still
+    /// there.
     #[must_use]
     pub fn is_alone(&mut self) -> bool {
         self.end.is_alone()

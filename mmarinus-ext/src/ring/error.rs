@@ -149,7 +149,9 @@ impl fmt::Display for SetupError {
             Self::OtherCapacity { told, capacity } => {
                 write!(f, "the file says that it is a ring of {told} bytes, and has room for {capacity}")
             }
-            Self::Taken => f.write_str("that half of the ring is, or was, somebody else's; make a new ring for each pair of halves"),
+            Self::Taken => f.write_str(
+                "that half of the ring is, or was, somebody else's; make a new ring for each pair of halves",
+            ),
             Self::Map(error) => write!(f, "{error}"),
             Self::Memfd(error) => write!(f, "{error}"),
         }

@@ -5,16 +5,16 @@
 //!
 //! | | | |
 //! | --- | --- | --- |
-//! | [`Ring`] | one owner | slices: a parser sees all that has come, a system call fills all the room there is |
-//! | [`Producer`] and [`Consumer`] | one writes, one reads: two threads ([`Ring::split`]) | copies; no locks |
-//! | the same | two processes ([`Producer::create`], [`Consumer::create`], and `attach`) | the same, and nothing is believed |
+//! | [`Ring`] | one owner | slices |
+//! | [`Producer`] and [`Consumer`], by [`Ring::split`] | two threads | copies, no locks |
+//! | the same, by [`Producer::create`] or [`Consumer::create`], and `attach` | two processes | the same; nothing is believed |
 //!
 //! # Two halves
 //!
-//! A half that finds nothing to read, or no room, waits (`futex`), for as long as it may; `try_read` and `try_write` do not. What a
-//! half has written, the other one has at once. A half that is dropped is the end for the other one. A process that is killed drops
-//! nothing, so each half is told by a [`Peer`] how to notice that; it looks while it sleeps, ten times a second at least, and then
-//! says [`Error::Died`], once what was written before is read.
+//! A half that finds nothing to read, or no room, waits (`futex`), for as long as it may; `try_read` and `try_write` do not. What
+//! a half has written, the other one has at once. A half that is dropped is the end for the other one. A process that is killed
+//! drops nothing, so each half is told by a [`Peer`] how to notice that; it looks while it sleeps, ten times a second at least,
+//! and then says [`Error::Died`], once what was written before is read.
 //!
 //! The other half need not be trusted. Memory that another process writes gives no slices, and each of its indices is looked at
 //! once and checked: one that is impossible is [`Error::Impossible`]. So the worst it can do is to send wrong bytes, or none; a
@@ -22,8 +22,8 @@
 //!
 //! # In a file
 //!
-//! A ring for two processes is a memory file whose size is sealed: a page for the header, and the bytes, whole pages, at most 1 GiB.
-//! The header consists of words of 32 bits, in the machine's own order:
+//! A ring for two processes is a memory file whose size is sealed: a page for the header, and the bytes: whole pages, at most
+//! 1 GiB. The header consists of words of 32 bits, in the machine's own order:
 //!
 //! | at byte | |
 //! | --- | --- |

@@ -15,8 +15,8 @@ use crate::memfd::{Memfd, SizeSealed};
 
 /// The half of a ring that writes. The other one is a [`Consumer`](super::Consumer), of another thread or process.
 ///
-/// See [the module](super). As [`Write`] it waits for room, as long as [`set_timeout`](Self::set_timeout) says: at first for ever.
-/// Each call gives all that it has written to the consumer, at once. Dropped, it is the end for whoever reads.
+/// See [the module](super). As [`Write`] it waits for room, as long as [`set_timeout`](Self::set_timeout) says: at first for
+/// ever. Each call gives all that it has written to the consumer, at once. Dropped, it is the end for whoever reads.
 ///
 /// # Examples
 ///
