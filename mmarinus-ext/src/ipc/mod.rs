@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`Connection`] | whole messages over a [`UnixStream`] or a [`UnixDatagram`] |
 //! | [`Message`] | what came: a payload and descriptors, which [`memfds`](Message::memfds) verifies |
-//! | [`Pool`] | buffers that are used again, message after message |
+//! | [`Pool`], [`Maps`] | buffers that are used again, message after message: by who sends them, and by who receives them |
 //! | [`send`], [`receive`] | one system call each, for protocols of others |
 //!
 //! A receiver trusts nothing. How long a payload and how many descriptors there may be is its own choice; what comes in excess is
@@ -51,6 +51,7 @@
 mod connection;
 mod datagram;
 mod error;
+mod maps;
 mod message;
 mod pool;
 mod rights;
@@ -58,6 +59,7 @@ mod stream;
 
 pub use connection::{Connection, Socket};
 pub use error::Error;
+pub use maps::Maps;
 pub use message::Message;
 pub use pool::{Buffer, Pool};
 pub use rights::{MAX_FDS, Received, receive, send};

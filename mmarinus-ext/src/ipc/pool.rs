@@ -2,6 +2,7 @@
 
 use core::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 use mmarinus::backing::Written;
 use mmarinus::{Fault, HugePage, Map, Shared, perms};
@@ -13,7 +14,7 @@ use crate::memfd::{Error, Memfd, Open, Options, SizeSealed, State};
 ///
 /// A buffer may be used again when the peer says that it is done with it: nothing else stops the peer from reading on, or from
 /// writing. So it holds what was last written to it, by either side, and a pool serves one peer only, or peers that may see each
-/// other's messages.
+/// other's messages. The peer keeps its maps by [`Maps`](super::Maps).
 ///
 /// # Examples
 ///
@@ -54,6 +55,8 @@ pub struct Pool<S: State = SizeSealed> {
     keep: usize,
     made: usize,
     free: Vec<Buffer<S>>,
+    /// Which pool it is: no other has the same one.
+    mark: Arc<()>,
     make: fn(usize, Option<HugePage>) -> Result<Memfd<S>, Error>,
     huge: Option<HugePage>,
 }
@@ -63,6 +66,8 @@ pub struct Pool<S: State = SizeSealed> {
 pub struct Buffer<S: State = SizeSealed> {
     map: Map<perms::ReadWrite, Shared, S::Backing>,
     memfd: Memfd<S>,
+    /// That of the pool that made it, which is nobody else's as long as the buffer has it.
+    mark: Arc<()>,
 }
 
 impl Pool<SizeSealed> {
@@ -98,6 +103,7 @@ impl<S: State> Pool<S> {
             keep: 16,
             made: 0,
             free: Vec::new(),
+            mark: Arc::new(()),
             make,
             huge,
         }
@@ -125,13 +131,14 @@ impl<S: State> Pool<S> {
         let map = memfd.map_range(0, self.len).with_kind(Shared);
         let map = map.with(perms::ReadWrite)?;
         self.made += 1;
-        Ok(Buffer { map, memfd })
+        let mark = Arc::clone(&self.mark);
+        Ok(Buffer { map, memfd, mark })
     }
 
-    /// Takes back a buffer with which the peer is done. If enough are kept, or if it comes from a pool of another size, it is
-    /// unmapped.
+    /// Takes back a buffer with which the peer is done. If enough are kept, it is unmapped; and so is one of another pool, of
+    /// whatever size, since another peer has its file, which could read what is then written for this one.
     pub fn give_back(&mut self, buffer: Buffer<S>) {
-        if self.free.len() < self.keep && buffer.len() == self.len {
+        if self.free.len() < self.keep && Arc::ptr_eq(&self.mark, &buffer.mark) {
             self.free.push(buffer);
         }
     }

@@ -9,7 +9,7 @@ use mmarinus::{Errno, HugePage};
 use super::error::{Cause, Error, Step};
 use super::options::Options;
 use super::state::{Fixed, Open, State};
-use super::verify::look;
+use super::verify::{look, stat};
 
 /// A file in memory, sealed as `S` says.
 ///
@@ -123,6 +123,13 @@ impl<S: State> Memfd<S> {
     pub fn try_clone(&self) -> Result<Self, Error> {
         let clone = dup(self).map_err(|errno| Cause::kernel(Step::Duplicate, errno))?;
         Self::of(clone).map_err(Error::without_inner)
+    }
+
+    /// What tells the file from all others that are open or mapped somewhere: the kernel's numbers of it.
+    pub(crate) fn identity(&self) -> Result<[u64; 2], Error> {
+        let stat = stat(self)?;
+        // The types of the fields differ between architectures.
+        Ok([stat.st_dev as u64, stat.st_ino as u64])
     }
 
     /// The file, for the calls of std.

@@ -7,11 +7,11 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::time::Instant;
 
 use mmarinus::{Errno, Shared, perms};
-use mmarinus_ext::ipc::{Connection, Error, Pool};
+use mmarinus_ext::ipc::{Connection, Error, Maps, Pool};
 use mmarinus_ext::memfd::{Broadcast, Memfd, Sealed, SizeSealed};
 
 use crate::common::{inherited, never_overcommits, page, patterned, sealed};
-use crate::testing::{in_child, skip, start_child};
+use crate::testing::{in_child, skip, start_child, times};
 
 /// Nothing here takes longer, also where it is emulated.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -204,20 +204,17 @@ fn buffers_are_used_again_between_processes() {
     }
     let (mut near, far) = pair();
     let child = start_child!(far, {
-        let mut parent = parent();
+        let (mut parent, mut maps) = (parent(), Maps::new());
         while let Some(message) = parent.receive().unwrap() {
-            let (payload, files) = message.memfds::<SizeSealed>().unwrap();
-            let map = files[0]
-                .map()
-                .with_kind(Shared)
-                .with(perms::ReadWrite)
-                .unwrap();
+            let (payload, mut files) = message.memfds::<SizeSealed>().unwrap();
+            let map = maps.map(files.remove(0)).unwrap();
             let mut bytes = vec![0; payload.len()];
             map.read_at(0, &mut bytes).unwrap();
             assert_eq!(bytes, payload);
             map.view(..).unwrap().write_at(0, b"seen").unwrap();
             parent.send(b"done", &[]).unwrap();
         }
+        assert_eq!(maps.made(), 1);
     });
     let mut pool = Pool::new(page());
     for round in 0..20_u8 {
@@ -252,7 +249,8 @@ fn chatter() {
 #[test]
 fn a_sender_that_is_killed_leaves_whole_messages_or_an_error() {
     let (mut cut, mut ended) = (0, 0);
-    for round in 0..24_u32 {
+    let rounds = times(150) as u32;
+    for round in 0..rounds {
         let (mut near, far) = pair();
         let child = start_child!(far, {
             chatter();
@@ -260,7 +258,7 @@ fn a_sender_that_is_killed_leaves_whole_messages_or_an_error() {
         // The first message shows that it runs; then it is killed wherever it is.
         let begin = Instant::now();
         near.receive().unwrap().unwrap();
-        let until = begin.elapsed() / 4 + Duration::from_micros(u64::from(round) * 137);
+        let until = begin.elapsed() / 4 + Duration::from_micros(u64::from(round * 137 % 3301));
         let begin = Instant::now();
         let mut count = 1;
         let mut next = |near: &mut Connection| {
@@ -290,7 +288,7 @@ fn a_sender_that_is_killed_leaves_whole_messages_or_an_error() {
             }
         }
     }
-    assert_eq!(cut + ended, 24);
+    assert_eq!(cut + ended, rounds);
 }
 
 #[test]
