@@ -14,7 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::common::{
     ALL, foreign, mappings, never_overcommits, open_descriptors, page, patterned, sealed, sparse,
 };
-use crate::testing::in_child;
+use crate::testing::{in_child, needs, skip};
 
 /// A header, as the protocol has it.
 fn header(fds: u32, len: u64) -> Vec<u8> {
@@ -264,6 +264,9 @@ fn what_was_promised_and_is_not_is_refused_and_closed() {
             tempfile::tempfile().unwrap().into(),
             socket.into(),
             pipe.into(),
+            rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).unwrap(),
+            rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC).unwrap(),
+            path_only(&sealed(b"only a path")),
             foreign(page(), SealFlags::empty()).into(),
             foreign(page(), SealFlags::SHRINK | SealFlags::GROW).into(),
             foreign(page(), ALL.difference(SealFlags::GROW)).into(),
@@ -297,6 +300,60 @@ fn what_was_promised_and_is_not_is_refused_and_closed() {
             assert!(std::io::Error::from(error).raw_os_error().is_some());
         }
         assert_eq!((open_descriptors(), mappings()), before);
+    });
+    assert!(status.success(), "{status}");
+}
+
+/// A descriptor of the same file that only names it: `O_PATH`.
+fn path_only(file: &impl AsFd) -> OwnedFd {
+    use rustix::fd::AsRawFd;
+    use rustix::fs::{Mode, OFlags, open};
+    let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
+    open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap()
+}
+
+#[test]
+fn urgent_bytes_are_no_part_of_a_message() {
+    // Older ones get some of it wrong themselves.
+    needs!(linux = "6.12");
+    use rustix::net::{SendFlags, send};
+    let (near, _far) = UnixStream::pair().unwrap();
+    if send(&near, b"!", SendFlags::OOB).is_err() {
+        skip!("the kernel has no urgent bytes on Unix sockets");
+    }
+    let status = in_child!({
+        let file = sealed(b"x");
+        let whole = [&header(1, 9)[..], b"in a row!"].concat();
+        let before = open_descriptors();
+        for place in 1..whole.len() {
+            for urgent in [1, 2, 5] {
+                let (near, mut far) = stream();
+                far.socket().set_nonblocking(true).unwrap();
+                let waits = |far: &mut Connection| match far.receive() {
+                    Err(Error::Io(error)) => error.kind() == ErrorKind::WouldBlock,
+                    _ => false,
+                };
+                ipc::send(&near, &whole[..place], &[file.as_fd()]).unwrap();
+                assert!(waits(&mut far));
+                for _ in 0..urgent {
+                    send(&near, b"?", SendFlags::OOB).unwrap();
+                }
+                // All but the last are part of the stream after all.
+                if urgent == 1 {
+                    assert!(waits(&mut far), "at {place}");
+                }
+                ipc::send(&near, &whole[place..], &[]).unwrap();
+                match far.receive() {
+                    Ok(Some(message)) => {
+                        assert_eq!(message.fds().len(), 1);
+                        assert_eq!(message.payload() == b"in a row!", urgent == 1);
+                    }
+                    Ok(None) => panic!("the end at {place}, with {urgent}"),
+                    Err(error) => assert!(urgent != 1, "at {place}: {error}"),
+                }
+            }
+        }
+        assert_eq!(open_descriptors(), before);
     });
     assert!(status.success(), "{status}");
 }
