@@ -82,7 +82,8 @@ impl Pool<SizeSealed> {
 
 impl Pool<Open> {
     /// Buffers of `len` bytes in huge pages, rounded up to whole ones. They are copied from and to: as long as they can be
-    /// written, their pages can go.
+    /// written, their pages can go. A buffer whose pages the peer has taken away is an error when it is copied from or to: drop
+    /// it then, instead of giving it back.
     #[must_use]
     pub fn in_huge_pages(len: usize, size: HugePage) -> Self {
         Self::with(len, Some(size), |len, size| {
