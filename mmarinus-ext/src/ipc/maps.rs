@@ -61,8 +61,8 @@ impl Maps {
         }
     }
 
-    /// Keeps no more than this many maps, and at least one; 16 at first. The one that was not used for longest goes first, so that
-    /// a peer with ever new files takes no more than that.
+    /// Keeps no more than this many maps, and at least one; 16 at first. The one that was not used for longest goes first, so
+    /// that a peer with ever new files takes no more than that.
     #[must_use]
     pub fn keep(mut self, count: usize) -> Self {
         self.keep = count.max(1);

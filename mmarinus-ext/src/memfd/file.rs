@@ -126,9 +126,12 @@ impl<S: State> Memfd<S> {
     }
 
     /// What tells the file from all others that are open or mapped somewhere: the kernel's numbers of it.
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the types of the fields differ between architectures"
+    )]
     pub(crate) fn identity(&self) -> Result<[u64; 2], Error> {
         let stat = stat(self)?;
-        // The types of the fields differ between architectures.
         Ok([stat.st_dev as u64, stat.st_ino as u64])
     }
 
