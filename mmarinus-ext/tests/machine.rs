@@ -14,6 +14,7 @@ use std::os::unix::fs::FileExt;
 use mmarinus::{Errno, Map, Shared, perms};
 use mmarinus_ext::ipc::Pool;
 use mmarinus_ext::memfd::{Memfd, Sealed};
+use mmarinus_ext::ring::{Peer, Producer, Ring, SetupError};
 use mmarinus_ext::snapshot;
 use mmarinus_sys::{FallocateFlags, SealFlags, fallocate, fcntl_add_seals};
 
@@ -161,5 +162,31 @@ fn a_snapshot_that_does_not_fit_is_an_error() {
             "{endless}"
         );
         drop(held);
+    });
+}
+
+#[test]
+fn a_ring_of_one_process_needs_no_file_and_one_in_a_file_is_refused() {
+    needs!(guest);
+    let _machine = strict();
+    sound!({
+        let (mut producer, mut consumer) = Ring::new(1 << 20).unwrap().split().unwrap();
+        let held = exhaust();
+        let bytes = vec![7; 1 << 20];
+        let mut came = vec![0; 1 << 20];
+        for _ in 0..3 {
+            assert_eq!(producer.try_write(&bytes), Ok(bytes.len()));
+            assert_eq!(consumer.try_read(&mut came), Ok(bytes.len()));
+            assert_eq!(came, bytes);
+        }
+        drop(held);
+        let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
+        match Producer::create(1, Peer::behind(&near).unwrap()) {
+            Err(SetupError::Map(error)) => {
+                assert_eq!(error.errno(), Errno::INVAL);
+                assert!(error.to_string().contains("overcommit"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
     });
 }

@@ -9,10 +9,8 @@ pub(super) use core::sync::atomic::{AtomicU32, Ordering, fence};
 /// Sleeps until somebody wakes this word, if it still has this value: not for longer than `at_most`, and perhaps for less.
 #[cold]
 pub(super) fn sleep(word: &AtomicU32, seen: u32, at_most: Option<Duration>) {
-    let at_most = at_most.map(|time| Timespec {
-        tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
-        tv_nsec: time.subsec_nanos().into(),
-    });
+    // A time that is too long to be told is for ever.
+    let at_most = at_most.and_then(|time| Timespec::try_from(time).ok());
     // What it says does not matter: whoever slept looks again. The word may be in a file, so this is no `PRIVATE` one.
     let _ = futex::wait(word, Flags::empty(), seen, at_most.as_ref());
 }

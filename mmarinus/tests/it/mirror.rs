@@ -328,7 +328,13 @@ fn memory_of_its_own_is_exposed_with_its_bytes() {
     // A child does not have it either.
     assert!(Vma::at(addr).unwrap().has("dc"));
 
+    // What is given back is zeros at both of its addresses.
+    mirror.view(last, 2).unwrap().write_at(0, b"fg").unwrap();
+    mirror.view(0, page()).unwrap().discard(..).unwrap();
+    assert_eq!(copied(&mirror, last, 2), [0, 0]);
+
     let file: Mirror<Exposed> = sealed_zeros(page()).expose();
+    assert!(file.view(0, page()).unwrap().discard(..).is_err());
     file.view(last, 2).unwrap().write_at(0, b"de").unwrap();
     assert_eq!(copied(&file, 0, 1), b"e");
     assert!(Mirror::anonymous(0).unwrap().expose().view(0, 0).is_ok());
