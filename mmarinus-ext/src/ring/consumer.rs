@@ -66,8 +66,8 @@ impl Consumer {
 
     /// Becomes the consumer of a ring that another process has made by [`Producer::create`](super::Producer::create).
     ///
-    /// The file may come from anybody: its seals, its size and its header are verified. It is not needed afterwards. How large the
-    /// ring is was chosen by who made it; [`len`](Memfd::<SizeSealed>::len) tells before.
+    /// The file may come from anybody: its seals, its size and its header are verified. It is not needed afterwards. How large
+    /// the ring is was chosen by who made it; [`len`](Memfd::<SizeSealed>::len) tells before.
     ///
     /// # Errors
     ///

@@ -76,8 +76,8 @@ impl Producer {
 
     /// Becomes the producer of a ring that another process has made by [`Consumer::create`](super::Consumer::create).
     ///
-    /// The file may come from anybody: its seals, its size and its header are verified. It is not needed afterwards. How large the
-    /// ring is was chosen by who made it; [`len`](Memfd::<SizeSealed>::len) tells before.
+    /// The file may come from anybody: its seals, its size and its header are verified. It is not needed afterwards. How large
+    /// the ring is was chosen by who made it; [`len`](Memfd::<SizeSealed>::len) tells before.
     ///
     /// # Errors
     ///
