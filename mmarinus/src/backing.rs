@@ -12,6 +12,7 @@
 //! | [`Droppable`] | `.droppable()` | atomics | – |
 //! | [`File`] | `.from(&file, offset)` | copies | copies |
 //! | [`Device`] | `.from_device(&fd, offset)` | copies out | copies out |
+//! | [`Supplied`] | `map.supply_pages()` | slices | – |
 //! | [`Paged`] | `map.page_by(&uffd, modes)` | copies | copies |
 //!
 //! What a forked child, a new program (`exec`) and a core dump get of each:
@@ -24,6 +25,7 @@
 //! | [`Sealed`], [`SizeSealed`] | as a file | the same pages | as a file; `Shared` too: memory files have no name |
 //! | [`Secret`] | – | nothing is mapped there | nothing |
 //! | [`Device`] | as its driver says | as its driver says | nothing of device memory |
+//! | [`Supplied`] | a copy of what is there, else zeros | – | what is there |
 //! | [`Paged`] | a copy of what is there, else zeros or the file | the same pages | what is there |
 //!
 //! `exec` unmaps all of them. `.dont_fork()` leaves a hole in the child, `.wipe_on_fork()` zeros;
@@ -80,6 +82,11 @@ pub struct Droppable;
 /// Memory that the kernel itself does not see, of a memory file of `memfd_secret` that nobody has but the map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Secret;
+
+/// Memory of no file whose pages are brought in when they are first touched, and never change by themselves from then on; lent
+/// by a `supply::Supply`, which owns the userfaultfd. `Private` only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Supplied;
 
 /// Pages that a userfaultfd brings in, whose holder may answer when it likes, or never, by
 /// [`Map::page_by`](crate::Map::page_by).
@@ -254,6 +261,8 @@ impl<K: Kind> Backing<K> for Exposed {}
 impl<K: Kind> Backing<K> for Paged {}
 #[diagnostic::do_not_recommend]
 impl Backing<Private> for Droppable {}
+#[diagnostic::do_not_recommend]
+impl Backing<Private> for Supplied {}
 
 // SAFETY: the kernel makes the pages of anonymous memory when they are touched; shared memory without a reservation, where it may
 // fail to, is refused by the builder.
@@ -284,6 +293,11 @@ unsafe impl<K: Kind> NoFault<K> for Exposed {}
 #[diagnostic::do_not_recommend]
 unsafe impl NoFault<Private> for Droppable {}
 
+// SAFETY: who touches a missing page waits until it is there: the userfaultfd was not asked to make signals of faults, does not
+// poison, and pages are never taken away. Once nobody is left to bring them in, the kernel makes them, of zeros.
+#[diagnostic::do_not_recommend]
+unsafe impl NoFault<Private> for Supplied {}
+
 // SAFETY: `NoFault` above; shared anonymous memory is not `NoRace`, as forked children write it.
 #[diagnostic::do_not_recommend]
 unsafe impl Concurrent<Shared> for Anonymous {}
@@ -313,6 +327,11 @@ unsafe impl NoRace<Shared> for Secret {}
 // SAFETY: `NoFault` above; the caller of `assume_stable` promises that nobody else writes the file.
 #[diagnostic::do_not_recommend]
 unsafe impl<K: Kind> NoRace<K> for Stable {}
+// SAFETY: `NoFault` above; what a page holds is decided once, before the first access to it ends, since the kernel only brings in
+// pages that are missing, whole ones, and a page that is there never gets missing: the map is lent by `&` alone, through which
+// no page is given back or moved. Nobody else reaches it; a forked child has its own copy.
+#[diagnostic::do_not_recommend]
+unsafe impl NoRace<Private> for Supplied {}
 
 // SAFETY: shared anonymous memory is not `NoRace`.
 #[diagnostic::do_not_recommend]
@@ -420,13 +439,15 @@ impl<K: Kind> Written<K> for Exposed {}
 impl<K: Kind> Written<K> for Paged {}
 #[diagnostic::do_not_recommend]
 impl Written<Private> for Droppable {}
+#[diagnostic::do_not_recommend]
+impl Written<Private> for Supplied {}
 
 mod sealed {
     use mmarinus_sys::MapFlags;
 
     use super::{
         Anonymous, Device, Droppable, Exposed, File, Kind, Present, Private, Secret, Shared,
-        SizeSealed, Stable,
+        SizeSealed, Stable, Supplied,
     };
     use crate::copy::Access;
     use crate::leak::FromLeaked;
@@ -489,6 +510,11 @@ mod sealed {
         const ACCESS: Access = Access::Racy;
         const NEW_PAGES: MapFlags = MapFlags::DROPPABLE;
         type Leaked<P: Permissions> = View<'static, P, Private, Self>;
+    }
+
+    impl Sealed<Private> for Supplied {
+        const ACCESS: Access = Access::Plain;
+        type Leaked<P: Permissions> = P::Leaked<View<'static, P, Private, Self>>;
     }
 
     impl<K: Kind> Sealed<K> for File {

@@ -73,6 +73,8 @@ mod source;
 mod split;
 mod stack;
 mod stats;
+#[cfg(feature = "std")]
+pub mod supply;
 mod sync;
 mod take;
 pub mod track;

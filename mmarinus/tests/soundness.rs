@@ -55,5 +55,8 @@ mod reservation;
 mod runner;
 #[path = "soundness/signals.rs"]
 mod signals;
+#[cfg(feature = "std")]
+#[path = "soundness/supply.rs"]
+mod supply;
 #[path = "soundness/truncation.rs"]
 mod truncation;

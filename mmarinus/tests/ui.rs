@@ -14,7 +14,7 @@ use testing::skip;
 const RUSTC: &str = "rustc 1.95.";
 
 /// The folders of forbidden moves.
-const FOLDERS: [&str; 2] = ["tests/ui", "tests/ui/typed"];
+const FOLDERS: [&str; 3] = ["tests/ui", "tests/ui/supply", "tests/ui/typed"];
 
 /// What the traits say where one of them is missing. A bound in the wrong place would silence it.
 const OURS: [&str; 21] = [
@@ -59,6 +59,8 @@ fn forbidden_moves_do_not_compile() {
     }
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/*.rs");
+    #[cfg(feature = "std")]
+    cases.compile_fail("tests/ui/supply/*.rs");
     #[cfg(feature = "zerocopy")]
     cases.compile_fail("tests/ui/typed/*.rs");
 }

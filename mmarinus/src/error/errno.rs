@@ -14,6 +14,7 @@ impl fmt::Display for Named {
             Errno::AGAIN => "EAGAIN (resource temporarily unavailable)",
             Errno::BADF => "EBADF (bad file descriptor)",
             Errno::BUSY => "EBUSY (device or resource busy)",
+            Errno::DEADLK => "EDEADLK (resource deadlock avoided)",
             Errno::DQUOT => "EDQUOT (disk quota exceeded)",
             Errno::EXIST => "EEXIST (address in use)",
             Errno::FAULT => "EFAULT (bad address)",

@@ -303,6 +303,16 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
         Reason::OtherProcess => {
             "this was made before the process forked, and acts on the memory of the parent; make a new one in the child"
         }
+        Reason::HugeThere => {
+            "huge pages of a pool are all there as soon as they are mapped, so nothing is left to supply; map ordinary pages"
+        }
+        Reason::SupplyEnded => {
+            "the map of these pages was dropped or taken back, so nobody waits for them any more; stop supplying"
+        }
+        Reason::OwnPages => {
+            "the bytes lie in the map that is supplied, and to read a page of it that is missing would be to wait for oneself; \
+             copy them elsewhere first"
+        }
         Reason::BadName => {
             "a name has at most 79 bytes, all of them printable ASCII, and none of \\ ` $ [ ]; shorten it or replace them"
         }

@@ -117,6 +117,12 @@ impl<M> Error<M> {
         (self.cause.into(), self.map)
     }
 
+    /// Whether the map is still there.
+    #[cfg(feature = "std")]
+    pub(crate) fn has_map(&self) -> bool {
+        self.map.is_some()
+    }
+
     /// The same error with the map as something else.
     pub(crate) fn map_map<N>(self, change: impl FnOnce(M) -> N) -> Error<N> {
         Error {

@@ -527,6 +527,24 @@ pub(crate) enum Reason {
     GuardsUnseen,
     /// What was made by another process, before it forked.
     OtherProcess,
+    /// Huge pages, which are all there.
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(dead_code, reason = "supplying pages allocates")
+    )]
+    HugeThere,
+    /// A map whose pages were supplied is gone, or was taken back.
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(dead_code, reason = "supplying pages allocates")
+    )]
+    SupplyEnded,
+    /// Pages of a map that would be filled with bytes of the same map.
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(dead_code, reason = "supplying pages allocates")
+    )]
+    OwnPages,
 }
 
 impl Reason {
@@ -554,6 +572,8 @@ impl Reason {
             Self::RangeAbandoned => Errno::FAULT,
             Self::NearStack => Errno::EXIST,
             Self::OtherProcess => Errno::SRCH,
+            Self::SupplyEnded => Errno::NOENT,
+            Self::OwnPages => Errno::DEADLK,
             _ => Errno::INVAL,
         }
     }

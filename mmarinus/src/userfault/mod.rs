@@ -33,6 +33,8 @@ pub use mmarinus_sys::{UffdFeatures, UffdMsg, UffdRegisterMode};
 ///
 /// It belongs to the process that made it; a forked child is refused.
 ///
+/// For slices of pages that are brought in, see `Map::supply_pages` (feature `std`).
+///
 /// # Examples
 ///
 /// ```
@@ -76,7 +78,7 @@ pub struct Userfault {
     process: Pid,
 }
 
-/// What is asked for of what the kernel has: all that changes no fault into a signal, and makes no other call wait.
+/// What is asked for of what the kernel has: all that changes no fault into a failure, and makes no other call wait.
 const WANTED: UffdFeatures = UffdFeatures::PAGEFAULT_FLAG_WP
     .union(UffdFeatures::MISSING_HUGETLBFS)
     .union(UffdFeatures::MISSING_SHMEM)
@@ -101,17 +103,8 @@ impl Userfault {
     ///
     /// [userfaultfd(2)](https://man7.org/linux/man-pages/man2/userfaultfd.2.html)
     pub fn new() -> Result<Self, Error> {
-        match Self::make(UserfaultfdFlags::empty()) {
-            Err(Errno::PERM) => Self::make(UserfaultfdFlags::USER_MODE_ONLY).map_err(|errno| {
-                if errno == Errno::INVAL {
-                    Errno::PERM
-                } else {
-                    errno
-                }
-            }),
-            made => made,
-        }
-        .map_err(unmade)
+        let (fd, features, user_mode_only) = open(WANTED).map_err(unmade)?;
+        Ok(Self::of(fd, features, user_mode_only))
     }
 
     /// Makes one of user mode only, which needs no privilege: `userfaultfd` with `UFFD_USER_MODE_ONLY`, since Linux 5.11.
@@ -120,20 +113,62 @@ impl Userfault {
     ///
     /// As for [`new`](Self::new); `EINVAL` before Linux 5.11.
     pub fn of_user_mode() -> Result<Self, Error> {
-        Self::make(UserfaultfdFlags::USER_MODE_ONLY).map_err(unmade)
+        let made = open_with(UserfaultfdFlags::USER_MODE_ONLY, WANTED);
+        let (fd, features) = made.map_err(unmade)?;
+        Ok(Self::of(fd, features, true))
     }
 
-    fn make(more: UserfaultfdFlags) -> Result<Self, Errno> {
-        let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK | more;
-        let fd = sys::userfaultfd(flags)?;
-        let features = Support::userfaultfd_features() & WANTED;
-        sys::uffdio_api(&fd, features)?;
-        Ok(Self {
+    /// Makes one for which nobody waits: a copy of a missing page fails with `EFAULT`, whoever makes it. `userfaultfd` with
+    /// `UFFD_FEATURE_SIGBUS`, since Linux 4.14; needs no privilege since Linux 5.11.
+    ///
+    /// Then there are no faults to [`read`](Self::read): who meets a page that is missing brings it in, by
+    /// [`copy`](Self::copy) or [`zero`](Self::zero), and copies again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::userfault::UffdRegisterMode;
+    /// use mmarinus::{Errno, Map, Userfault, perms};
+    ///
+    /// let Ok(uffd) = Userfault::without_waiting() else {
+    ///     return Ok(()); // forbidden here
+    /// };
+    /// let map = Map::bytes(1 << 16).anywhere().anonymously().with(perms::ReadWrite)?;
+    /// let map = map.page_by(&uffd, UffdRegisterMode::MISSING)?;
+    /// let mut bytes = [0; 5];
+    /// let fault = map.read_at(0, &mut bytes).unwrap_err();
+    /// assert_eq!(fault.errno(), Errno::FAULT);
+    /// uffd.copy(&map, 0, &vec![b'x'; map.page_size()])?;
+    /// map.read_at(0, &mut bytes)?;
+    /// assert_eq!(&bytes, b"xxxxx");
+    /// # Ok::<(), mmarinus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    ///
+    /// # References
+    ///
+    /// [UFFDIO_API(2const)](https://man7.org/linux/man-pages/man2/UFFDIO_API.2const.html)
+    pub fn without_waiting() -> Result<Self, Error> {
+        let wanted = WANTED | UffdFeatures::SIGBUS;
+        let made = match open_with(UserfaultfdFlags::USER_MODE_ONLY, wanted) {
+            // Before Linux 5.11 there is no such mode.
+            Err(Errno::INVAL) => open_with(UserfaultfdFlags::empty(), wanted),
+            made => made,
+        };
+        let (fd, features) = made.map_err(unmade)?;
+        Ok(Self::of(fd, features, true))
+    }
+
+    fn of(fd: OwnedFd, features: UffdFeatures, user_mode_only: bool) -> Self {
+        Self {
             fd,
             features,
-            user_mode_only: more.contains(UserfaultfdFlags::USER_MODE_ONLY),
+            user_mode_only,
             process: getpid(),
-        })
+        }
     }
 
     /// Whether faults of the kernel fail instead of waiting.
@@ -201,6 +236,30 @@ impl Userfault {
             false => Err(Cause::refused(operation, Reason::OtherProcess, figures)),
         }
     }
+}
+
+/// A userfaultfd after its handshake, with what the kernel has of these features, and whether it is of user mode only: which it
+/// is without a privilege.
+pub(crate) fn open(wanted: UffdFeatures) -> Result<(OwnedFd, UffdFeatures, bool), Errno> {
+    match open_with(UserfaultfdFlags::empty(), wanted) {
+        Err(Errno::PERM) => match open_with(UserfaultfdFlags::USER_MODE_ONLY, wanted) {
+            // Before Linux 5.11 there is no such mode.
+            Err(Errno::INVAL) => Err(Errno::PERM),
+            made => made.map(|(fd, features)| (fd, features, true)),
+        },
+        made => made.map(|(fd, features)| (fd, features, false)),
+    }
+}
+
+fn open_with(
+    more: UserfaultfdFlags,
+    wanted: UffdFeatures,
+) -> Result<(OwnedFd, UffdFeatures), Errno> {
+    let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK | more;
+    let fd = sys::userfaultfd(flags)?;
+    let features = Support::userfaultfd_features() & wanted;
+    sys::uffdio_api(&fd, features)?;
+    Ok((fd, features))
 }
 
 /// Why none could be made.

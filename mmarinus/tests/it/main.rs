@@ -57,6 +57,8 @@ mod slices;
 mod source;
 mod split;
 mod stats;
+#[cfg(feature = "std")]
+mod supply;
 mod sync;
 mod synchronous;
 mod take;

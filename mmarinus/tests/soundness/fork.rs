@@ -326,3 +326,54 @@ fn a_forked_child_is_refused_by_a_userfaultfd() {
         assert_eq!(bytes_of(&map)[..page()], bytes);
     });
 }
+
+#[cfg(feature = "std")]
+#[test]
+fn a_forked_child_has_no_part_in_a_supply() {
+    sound!({
+        let Ok((map, supplier)) = anonymous(4 * page()).supply_pages() else {
+            return; // Forbidden here.
+        };
+        let bytes = vec![6; page()];
+        supplier.copy(0, &bytes).unwrap();
+        let mut held = Some(map);
+        let mut also = Some(supplier.clone());
+        assert!(in_fork(|| {
+            let refused = [
+                supplier.copy(page(), &bytes).err(),
+                supplier.zero(page()..).err(),
+                supplier.next().err(),
+            ];
+            let refused = refused
+                .iter()
+                .all(|error| error.as_ref().is_some_and(|it| it.errno() == Errno::SRCH));
+            let Some(mut map) = held.take() else {
+                return false;
+            };
+            let own = map[0] == 6 && map[page()] == 0;
+            map.as_mut_slice().fill(9);
+            drop(also.take());
+            let map = map.into_map();
+            refused && own && map.is_ok_and(|map| map.iter().all(|&byte| byte == 9))
+        }));
+        let map = held.unwrap();
+        // The child wrote its own copy, and what it dropped ends nothing here.
+        assert_eq!(map[0], 6);
+        let thread = std::thread::spawn(move || {
+            while let Some(missing) = supplier.next().unwrap() {
+                supplier.copy(missing.offset(), &bytes).unwrap();
+            }
+        });
+        assert_eq!(map[page()], 6);
+        // Beside a supplier that may be inside.
+        let mut held = Some(map);
+        for _ in 0..20 {
+            assert!(in_fork(|| held.take().is_some_and(|map| map[0] == 6)));
+        }
+        let map = held.unwrap();
+        assert_eq!(map[3 * page()], 6);
+        drop(also);
+        drop(map);
+        thread.join().unwrap();
+    });
+}

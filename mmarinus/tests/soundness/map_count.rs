@@ -242,3 +242,37 @@ fn maps_until_none_can_be_had_all_work() {
         assert_eq!(Vma::of(&maps[0]).perms, "rw-p");
     });
 }
+
+#[cfg(feature = "std")]
+#[test]
+fn pages_are_supplied_at_the_limit_or_come_back() {
+    let _machine = match crowded() {
+        Ok(machine) => machine,
+        Err(why) => skip!("{why}"),
+    };
+    sound!({
+        let (parts, failed, rest) = crowd();
+        // A part of a mapping, which would have to become one of its own.
+        let (first, rest) = rest.split(page()).unwrap();
+        let error = match first.supply_pages() {
+            Ok(_) => panic!("there was no room"),
+            Err(error) => error,
+        };
+        if error.errno() == Errno::NOMEM {
+            assert!(error.to_string().contains("vm.max_map_count"), "{error}");
+        } else {
+            // Forbidden here.
+            assert!([Errno::PERM, Errno::NOSYS].contains(&error.errno()));
+        }
+        let mut first = error.into_map().expect("it comes back");
+        assert_works(&mut first, failed + 1);
+        // With room, it is supplied: what was written is there.
+        drop(parts);
+        if let Ok((first, _)) = first.supply_pages() {
+            let mut bytes = [0; 4];
+            first.read_at(0, &mut bytes).unwrap();
+            assert_eq!(bytes, number(failed + 1));
+        }
+        drop(rest);
+    });
+}
