@@ -9,7 +9,8 @@ use core::ffi::{c_long, c_void};
 use linux_raw_sys::general as raw;
 use rustix::fd::{AsFd, AsRawFd};
 
-use crate::{IoVec, Result, raw::syscall};
+use crate::raw::{syscall, syscall3};
+use crate::{IoVec, Result};
 
 /// `MADV_*`: what [`madvise`] and [`process_madvise`] are to do with a range.
 ///
@@ -163,10 +164,9 @@ impl Advice {
 /// [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html)
 #[inline]
 pub unsafe fn madvise(addr: *mut c_void, len: usize, advice: Advice) -> Result<()> {
-    let args = [addr.expose_provenance(), len, advice.0 as usize, 0, 0, 0];
+    let args = [addr.expose_provenance(), len, advice.0 as usize];
     // SAFETY: the caller keeps the contract of madvise(2).
-    let done = unsafe { syscall(raw::__NR_madvise as c_long, args) };
-    done.map(drop)
+    unsafe { syscall3(raw::__NR_madvise as c_long, args) }
 }
 
 /// `process_madvise(pidfd, ranges, advice, 0)`—Advises many ranges of a process, and returns how many bytes were advised.

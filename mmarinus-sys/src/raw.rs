@@ -19,9 +19,57 @@ pub(crate) unsafe fn syscall(number: c_long, args: [usize; 6]) -> Result<usize> 
     // SAFETY: the caller keeps the contract of this system call.
     let ret = unsafe { enter(number, args) };
     match ret {
-        -4095..=-1 => Err(Errno::from_raw_os_error(-ret as i32)),
+        -4095..=-1 => Err(failed(ret)),
         ret => Ok(ret as usize),
     }
+}
+
+/// `syscall(number, args...)`—Calls the kernel by number, where the call has three arguments and gives nothing back.
+///
+/// # Safety
+///
+/// Whatever the call with this number demands of these arguments.
+#[inline(always)]
+pub(crate) unsafe fn syscall3(number: c_long, args: [usize; 3]) -> Result<()> {
+    // SAFETY: the caller keeps the contract of this system call.
+    let ret = unsafe { enter3(number, args) };
+    if ret == 0 { Ok(()) } else { Err(failed(ret)) }
+}
+
+/// The errno of what came back.
+#[cold]
+#[inline]
+fn failed(ret: isize) -> Errno {
+    Errno::from_raw_os_error(-ret as i32)
+}
+
+/// Enters the kernel with three arguments; a number between -4095 and -1 that comes back is a negative errno.
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
+#[inline(always)]
+unsafe fn enter3(number: c_long, args: [usize; 3]) -> isize {
+    let ret;
+    // SAFETY: as in `enter`.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            inlateout("rax") number as isize => ret,
+            in("rdi") args[0],
+            in("rsi") args[1],
+            in("rdx") args[2],
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack, preserves_flags),
+        );
+    }
+    ret
+}
+
+/// Enters the kernel with three arguments; a number between -4095 and -1 that comes back is a negative errno.
+#[cfg(any(miri, not(all(target_arch = "x86_64", target_pointer_width = "64"))))]
+#[inline(always)]
+unsafe fn enter3(number: c_long, [a, b, c]: [usize; 3]) -> isize {
+    // SAFETY: the caller keeps the contract of this system call.
+    unsafe { enter(number, [a, b, c, 0, 0, 0]) }
 }
 
 /// Enters the kernel; a number between -4095 and -1 that comes back is a negative errno.

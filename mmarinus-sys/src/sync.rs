@@ -6,7 +6,7 @@ use core::ffi::{c_long, c_void};
 use bitflags::bitflags;
 use linux_raw_sys::general as raw;
 
-use crate::{Result, raw::syscall};
+use crate::{Result, raw::syscall3};
 
 bitflags! {
     /// `MS_*` as [`msync`] takes them.
@@ -65,15 +65,7 @@ bitflags! {
 #[inline]
 pub unsafe fn msync(addr: *mut c_void, len: usize, flags: MsyncFlags) -> Result<()> {
     // By number, since rustix over libc takes the return value of msync for the errno.
-    let args = [
-        addr.expose_provenance(),
-        len,
-        flags.bits() as usize,
-        0,
-        0,
-        0,
-    ];
+    let args = [addr.expose_provenance(), len, flags.bits() as usize];
     // SAFETY: the caller keeps the contract of msync(2).
-    let done = unsafe { syscall(raw::__NR_msync as c_long, args) };
-    done.map(drop)
+    unsafe { syscall3(raw::__NR_msync as c_long, args) }
 }

@@ -57,13 +57,26 @@ impl<K: Kind, B> Builder<'_, K, B, New> {
     where
         B: Backing<K>,
     {
-        let region = self.map(self.prepare(perms.flags())?)?;
-        // SAFETY: the region was just mapped with the flags of `perms`, of kind `K`, from the origin that `B` names (`prepare`).
+        let prot = perms.flags();
+        let size = self.size;
+        let region = match self.map_if_plain(prot) {
+            Some(mapped) => mapped?,
+            None => self.map_in_more_words(prot)?,
+        };
+        // It has; but now the compiler knows.
+        let region = region.of_len(size);
+        // SAFETY: the region was just mapped with the flags of `perms`, of kind `K`, from the origin that `B` names
+        // (`map_if_plain`, `prepare`).
         Ok(unsafe { Map::from_region(perms, region) })
     }
 
+    /// Maps in a free place what is more than a [plain](Self::map_if_plain) request, or to be refused.
+    #[inline(never)]
+    fn map_in_more_words(self, prot: ProtFlags) -> Result<Region, Cause> {
+        self.map(self.prepare(prot)?)
+    }
+
     /// Maps in a free place.
-    #[inline(always)]
     pub(crate) fn map(&self, prepared: Prepared<'_>) -> Result<Region, Cause> {
         let secret = prepared.secret()?;
         let prepared = prepared.behind(secret.as_ref());
@@ -347,7 +360,6 @@ fn first_page<K: Kind, B, A>(
 }
 
 /// What is left to do once the kernel has answered.
-#[inline(always)]
 pub(crate) fn finish(
     prepared: &Prepared<'_>,
     mapped: Result<Region, Errno>,

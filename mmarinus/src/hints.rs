@@ -3,7 +3,7 @@
 
 use core::ops::{Range, RangeBounds};
 
-use mmarinus_sys::MlockFlags;
+use mmarinus_sys::Errno;
 
 use crate::backing::Backing;
 use crate::error::{Cause, Error, Operation, Reason};
@@ -85,12 +85,14 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// - `EFAULT`: a page could not be populated.
     /// - `EINVAL`: the range does not lie in the map; or the kernel is too old for the advice, or does not take it for such
     ///   pages.
+    #[inline]
     pub fn advise(&self, range: impl RangeBounds<usize>, advice: Advice) -> Result<(), Error> {
         let range = self.bytes_of(range)?;
-        let figures = [range.len(), self.addr() + range.start];
         // SAFETY: an `Advice` of this crate changes no byte and takes no page away.
-        unsafe { self.region().advise(range, advice.0) }
-            .map_err(|errno| Cause::kernel(Operation::Madvise, errno, figures).into())
+        match unsafe { self.region().advise(range.clone(), advice.0) } {
+            Ok(()) => Ok(()),
+            Err(errno) => Err(refused(Operation::Madvise, errno, self.addr(), range)),
+        }
     }
 
     /// Brings the pages around a range of bytes in and keeps them in memory: `mlock`.
@@ -106,8 +108,13 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// # References
     ///
     /// [mlock(2)](https://man7.org/linux/man-pages/man2/mlock.2.html)
+    #[inline]
     pub fn lock(&self, range: impl RangeBounds<usize>) -> Result<(), Error> {
-        self.lock_with(range, MlockFlags::empty())
+        let range = self.bytes_of(range)?;
+        match self.region().lock(range.clone()) {
+            Ok(()) => Ok(()),
+            Err(errno) => Err(refused(Operation::Mlock, errno, self.addr(), range)),
+        }
     }
 
     /// Keeps the pages around a range of bytes in memory from their first use on: `mlock2` with `MLOCK_ONFAULT`.
@@ -119,17 +126,13 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// # References
     ///
     /// [mlock2(2)](https://man7.org/linux/man-pages/man2/mlock2.2.html)
+    #[inline]
     pub fn lock_on_fault(&self, range: impl RangeBounds<usize>) -> Result<(), Error> {
-        self.lock_with(range, MlockFlags::ONFAULT)
-    }
-
-    /// Locks pages.
-    fn lock_with(&self, range: impl RangeBounds<usize>, flags: MlockFlags) -> Result<(), Error> {
         let range = self.bytes_of(range)?;
-        let figures = [range.len(), self.addr() + range.start];
-        self.region()
-            .lock(range, flags)
-            .map_err(|errno| Cause::kernel(Operation::Mlock, errno, figures).into())
+        match self.region().lock_on_fault(range.clone()) {
+            Ok(()) => Ok(()),
+            Err(errno) => Err(refused(Operation::Mlock, errno, self.addr(), range)),
+        }
     }
 
     /// Keeps the pages around a range of bytes in memory no longer: `munlock`.
@@ -142,17 +145,30 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// # References
     ///
     /// [munlock(2)](https://man7.org/linux/man-pages/man2/munlock.2.html)
+    #[inline]
     pub fn unlock(&self, range: impl RangeBounds<usize>) -> Result<(), Error> {
         let range = self.bytes_of(range)?;
-        let figures = [range.len(), self.addr() + range.start];
-        self.region()
-            .unlock(range)
-            .map_err(|errno| Cause::kernel(Operation::Munlock, errno, figures).into())
+        match self.region().unlock(range.clone()) {
+            Ok(()) => Ok(()),
+            Err(errno) => Err(refused(Operation::Munlock, errno, self.addr(), range)),
+        }
     }
 
     /// The bytes that a range names.
+    #[inline]
     pub(crate) fn bytes_of(&self, range: impl RangeBounds<usize>) -> Result<Range<usize>, Cause> {
         resolve(range, self.len())
             .map_err(|figures| Cause::refused(Operation::View, Reason::OutOfRange, figures))
     }
+}
+
+/// The kernel's refusal of a call on bytes of the map at `address`.
+#[cold]
+pub(crate) fn refused(
+    operation: Operation,
+    errno: Errno,
+    address: usize,
+    range: Range<usize>,
+) -> Error {
+    Cause::kernel(operation, errno, [range.len(), address + range.start]).into()
 }

@@ -1,7 +1,7 @@
 //! Changing what the pages of a map allow, and its type with it.
 #![expect(unsafe_code, reason = "changes permissions and says so in the type")]
 
-use mmarinus_sys::ProtFlags;
+use mmarinus_sys::{Errno, ProtFlags};
 
 use crate::backing::Backing;
 use crate::build::unpopulated;
@@ -10,6 +10,7 @@ use crate::error::{Cause, Error, Operation, Reason};
 use crate::kind::Kind;
 use crate::map::Map;
 use crate::perms::{ASKABLE, Permissions};
+use crate::region::Region;
 
 impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// Changes what the pages allow: `mprotect`. The type follows.
@@ -42,53 +43,104 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     #[inline]
     pub fn reprotect<Q: Permissions>(self, perms: Q) -> Result<Map<Q, K, B>, Error<Self>> {
         let prot = perms.flags();
-        if !ASKABLE.contains(prot) {
-            let cause = Cause::refused(
-                Operation::Mprotect,
-                Reason::BadPermissions,
-                [self.len(), self.addr()],
-            );
-            return Err(Error::with_map(cause, self));
-        }
-        // SAFETY: the map came by value, so nobody borrows from it, and the permissions are remembered in the type below.
-        if let Err(errno) = unsafe { self.region().protect(prot) } {
-            let (address, len) = self.pages();
-            return Err(self.roll_back(Cause::kernel(Operation::Mprotect, errno, [len, address])));
-        }
-        if self.region().is_huge() {
-            // Pages that become accessible must be there, or touching them would be SIGBUS.
-            if let Err(cause) = self.populate_huge(prot) {
-                return Err(self.roll_back(cause));
+        let (old, region) = self.into_region();
+        let mut failed = None;
+        if region.is_plain() && ASKABLE.contains(prot) {
+            // SAFETY: the map came by value, so nobody borrows from it, and the permissions are remembered in the type.
+            match unsafe { region.protect(prot) } {
+                // SAFETY: the pages have just got these permissions; kind and backing stay.
+                Ok(()) => return Ok(unsafe { Map::from_region(perms, region) }),
+                Err(errno) => failed = Some(errno),
             }
         }
-        let (_, region) = self.into_region();
-        // SAFETY: the pages have just got these permissions; kind and backing stay.
-        Ok(unsafe { Map::from_region(perms, region) })
-    }
-
-    /// Brings huge pages in, for all that these permissions allow.
-    #[cold]
-    fn populate_huge(&self, prot: ProtFlags) -> Result<(), Cause> {
-        let region = self.region();
-        match populated::<K>(prot) {
-            Some(prot) if !self.is_empty() => region
-                .populate(prot)
-                .map_err(|errno| unpopulated(region, errno)),
-            _ => Ok(()),
+        match reprotect_any::<K>(region, old.flags(), prot, failed) {
+            // SAFETY: as above.
+            Ok(region) => Ok(unsafe { Map::from_region(perms, region) }),
+            Err(Unchanged {
+                region: Some(region),
+                cause,
+            }) => {
+                // SAFETY: the pages have the permissions that they had; kind and backing stay.
+                let map = unsafe { Self::from_region(old, region) };
+                Err(Error::with_map(cause, map))
+            }
+            Err(Unchanged { cause, .. }) => Err(Error::lost(cause)),
         }
     }
 
     /// Gives all pages the permissions that the type says, after a change of them failed.
     #[cold]
     pub(crate) fn roll_back(self, cause: Cause) -> Error<Self> {
-        // SAFETY: the map came by value, so nobody borrows from it; these are the permissions that it remembers.
-        match unsafe { self.region().protect(self.permissions()) } {
-            Ok(()) => Error::with_map(cause, self),
-            // The type would be a lie: the map is dropped, which unmaps it.
-            Err(_) => Error::lost(Cause {
+        let (perms, region) = self.into_region();
+        let Unchanged { region, cause } = roll_back(region, perms.flags(), cause);
+        match region {
+            // SAFETY: the pages have the permissions that they had; kind and backing stay.
+            Some(region) => Error::with_map(cause, unsafe { Self::from_region(perms, region) }),
+            None => Error::lost(cause),
+        }
+    }
+}
+
+/// What is left of a region whose permissions could not be changed: all of it, as it was, or nothing.
+struct Unchanged {
+    region: Option<Region>,
+    cause: Cause,
+}
+
+/// Changes the permissions of any region, from `old` to `prot`; or sees to one where that has just failed.
+#[cold]
+fn reprotect_any<K: Kind>(
+    region: Region,
+    old: ProtFlags,
+    prot: ProtFlags,
+    failed: Option<Errno>,
+) -> Result<Region, Unchanged> {
+    if !ASKABLE.contains(prot) {
+        let figures = [region.len(), region.as_ptr().addr()];
+        return Err(Unchanged {
+            region: Some(region),
+            cause: Cause::refused(Operation::Mprotect, Reason::BadPermissions, figures),
+        });
+    }
+    let changed = match failed {
+        // SAFETY: the region came by value, so nobody borrows from it; the caller says in a type what it is given.
+        None => unsafe { region.protect(prot) },
+        Some(errno) => Err(errno),
+    };
+    if let Err(errno) = changed {
+        let (address, len) = region.pages();
+        let cause = Cause::kernel(Operation::Mprotect, errno, [len, address]);
+        return Err(roll_back(region, old, cause));
+    }
+    if !region.is_huge() || region.len() == 0 {
+        return Ok(region);
+    }
+    // Pages that become accessible must be there, or touching them would be SIGBUS.
+    match populated::<K>(prot).map(|prot| region.populate(prot)) {
+        Some(Err(errno)) => {
+            let cause = unpopulated(&region, errno);
+            Err(roll_back(region, old, cause))
+        }
+        _ => Ok(region),
+    }
+}
+
+/// Gives all pages the permissions back that they had, after a change of them failed.
+#[cold]
+fn roll_back(region: Region, old: ProtFlags, cause: Cause) -> Unchanged {
+    // SAFETY: the region came by value, so nobody borrows from it; these are the permissions that are remembered of it.
+    match unsafe { region.protect(old) } {
+        Ok(()) => Unchanged {
+            region: Some(region),
+            cause,
+        },
+        // The type would be a lie: the region is dropped, which unmaps it.
+        Err(_) => Unchanged {
+            region: None,
+            cause: Cause {
                 reason: Reason::PermissionsLost,
                 ..cause
-            }),
-        }
+            },
+        },
     }
 }

@@ -1,5 +1,8 @@
 //! File descriptors as sources of maps: what they are, how long, and in which pages; asked once.
-#![expect(unsafe_code, reason = "the length of a block device is asked by ioctl")]
+#![expect(
+    unsafe_code,
+    reason = "asks the length of a block device by ioctl, and knows whether there is a descriptor"
+)]
 
 use core::marker::PhantomData;
 
@@ -28,9 +31,7 @@ use crate::layout::{is_page_shift, page_shift};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'fd, B = File> {
-    /// `None` for memory of no file.
-    fd: Option<BorrowedFd<'fd>>,
-    looked: Looked,
+    seen: Seen<'fd>,
     backing: PhantomData<B>,
 }
 
@@ -51,8 +52,13 @@ impl Source<'static, Anonymous> {
     #[must_use]
     pub fn anonymous() -> Self {
         Self {
-            fd: None,
-            looked: Looked::nothing(),
+            seen: Seen {
+                fd: None,
+                page_shift: page_shift(),
+                is_file: false,
+                len: 0,
+                plain: 0,
+            },
             backing: PhantomData,
         }
     }
@@ -71,12 +77,7 @@ impl<'fd> Source<'fd, File> {
     /// - What `fstat` says.
     pub fn of<F: AsFd + ?Sized>(fd: &'fd F) -> Result<Self, Error> {
         let fd = fd.as_fd();
-        let looked = look_at_file(fd)?;
-        Ok(Self {
-            fd: Some(fd),
-            looked,
-            backing: PhantomData,
-        })
+        Ok(Self::seen(fd, look_at_file(fd)?))
     }
 }
 
@@ -89,43 +90,114 @@ impl<'fd> Source<'fd, Device> {
     /// - What `fstat` says.
     pub fn device<F: AsFd + ?Sized>(fd: &'fd F) -> Result<Self, Error> {
         let fd = fd.as_fd();
-        let looked = look_at_device(fd)?;
-        Ok(Self {
-            fd: Some(fd),
-            looked,
-            backing: PhantomData,
-        })
+        Ok(Self::seen(fd, look_at_device(fd)?))
     }
 }
 
 impl<'fd, B> Source<'fd, B> {
+    /// A descriptor that was looked at.
+    fn seen(fd: BorrowedFd<'fd>, looked: Looked) -> Self {
+        let is_ordinary = looked.page_shift == page_shift();
+        Self {
+            seen: Seen {
+                fd: Some(fd),
+                page_shift: looked.page_shift,
+                is_file: looked.is_file(),
+                len: looked.len,
+                plain: if is_ordinary { MOST } else { 0 },
+            },
+            backing: PhantomData,
+        }
+    }
+
     /// The length in bytes when it was looked at; 0 for a device that has none.
     #[inline]
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.looked.len
+        self.seen.len
     }
 
     /// Whether the length was 0 when it was looked at.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.looked.len == 0
+        self.seen.len == 0
     }
 
     /// The size in bytes of the pages in which it is mapped.
     #[inline]
     #[must_use]
     pub fn page_size(&self) -> usize {
-        1 << self.looked.page_shift
+        1 << self.seen.page_shift
     }
 
-    /// The descriptor, and what was seen of it.
+    /// What was seen of it, with the descriptor.
+    #[inline]
+    pub(crate) fn as_seen(&self) -> Seen<'fd> {
+        self.seen
+    }
+
+    /// The descriptor, if it is not memory of no file, and what was seen of it.
     #[inline]
     pub(crate) fn parts(&self) -> (Option<BorrowedFd<'fd>>, Looked) {
-        (self.fd, self.looked)
+        self.seen.parts()
     }
 }
+
+/// Where a map in plain words ends at the latest, in bytes: far from where numbers end, so that nothing else is to be checked.
+const MOST: u64 = isize::MAX as u64 / 2;
+
+/// A descriptor, or memory of no file, and what was seen of it.
+///
+/// # Invariants
+///
+/// - `page_shift` [is known](is_page_shift) to be the log2 of a size of pages.
+/// - `plain` is 0 unless there is a descriptor, and its pages are ordinary.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'fd> {
+    fd: Option<BorrowedFd<'fd>>,
+    page_shift: u8,
+    is_file: bool,
+    /// Its length in bytes.
+    len: u64,
+    /// Where a map in plain words ends at the latest, which is all that such a one has to ask.
+    plain: u64,
+}
+
+impl<'fd> Seen<'fd> {
+    /// The descriptor, if it is not memory of no file, and what was seen of it.
+    #[inline]
+    pub(crate) fn parts(self) -> (Option<BorrowedFd<'fd>>, Looked) {
+        let looked = Looked {
+            len: self.len,
+            page_shift: self.page_shift,
+            last: if self.is_file { LAST } else { u64::MAX },
+        };
+        (self.fd, looked)
+    }
+
+    /// Whether it is memory of no file.
+    #[inline]
+    pub(crate) fn is_anonymous(self) -> bool {
+        self.fd.is_none()
+    }
+
+    /// The descriptor, if its pages are ordinary and the end of these bytes is far from where numbers end.
+    #[inline(always)]
+    pub(crate) fn plain(self, offset: u64, size: usize) -> Option<BorrowedFd<'fd>> {
+        if offset > self.plain || size as u64 > self.plain - offset {
+            return None;
+        }
+        if size == 0 {
+            return None;
+        }
+        // SAFETY: a byte ends at `plain` or before it; so that is not 0, and there is a descriptor (invariant).
+        Some(unsafe { self.fd.unwrap_unchecked() })
+    }
+}
+
+/// The largest offset of a file in bytes.
+const LAST: u64 = i64::MAX as u64;
 
 /// What was seen of a descriptor.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +216,7 @@ impl Looked {
         Self {
             len,
             page_shift: page_shift(),
-            last: i64::MAX as u64,
+            last: LAST,
         }
     }
 
@@ -171,7 +243,7 @@ impl Looked {
 
     /// Whether it was looked at as a file: the offsets of others end elsewhere.
     pub(crate) fn is_file(self) -> bool {
-        self.last == i64::MAX as u64
+        self.last == LAST
     }
 
     /// Its length in bytes.

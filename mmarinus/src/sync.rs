@@ -7,7 +7,8 @@ use mmarinus_sys::{MsyncFlags, ProtFlags};
 
 use crate::backing::{Backing, Syncable};
 use crate::copy::Access;
-use crate::error::{Cause, Error, Operation};
+use crate::error::{Error, Operation};
+use crate::hints::refused;
 use crate::kind::Kind;
 use crate::lines;
 use crate::map::Map;
@@ -37,6 +38,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// # References
     ///
     /// [msync(2)](https://man7.org/linux/man-pages/man2/msync.2.html)
+    #[inline]
     pub fn sync(&self, range: impl RangeBounds<usize>) -> Result<(), Error>
     where
         B: Syncable<K>,
@@ -49,6 +51,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// # Errors
     ///
     /// As for [`sync`](Self::sync).
+    #[inline]
     pub fn sync_async(&self, range: impl RangeBounds<usize>) -> Result<(), Error>
     where
         B: Syncable<K>,
@@ -61,6 +64,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// # Errors
     ///
     /// As for [`sync`](Self::sync); `EBUSY` if pages are locked.
+    #[inline]
     pub fn invalidate(&self, range: impl RangeBounds<usize>) -> Result<(), Error>
     where
         B: Syncable<K>,
@@ -112,14 +116,15 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     }
 
     /// Makes the call.
+    #[inline]
     fn sync_with(&self, range: impl RangeBounds<usize>, flags: MsyncFlags) -> Result<(), Error>
     where
         B: Syncable<K>,
     {
         let range = self.bytes_of(range)?;
-        let figures = [range.len(), self.addr() + range.start];
-        self.region()
-            .sync(range, flags)
-            .map_err(|errno| Cause::kernel(Operation::Msync, errno, figures).into())
+        match self.region().sync(range.clone(), flags) {
+            Ok(()) => Ok(()),
+            Err(errno) => Err(refused(Operation::Msync, errno, self.addr(), range)),
+        }
     }
 }

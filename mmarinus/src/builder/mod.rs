@@ -2,6 +2,7 @@
 
 mod options;
 mod origin;
+mod plain;
 mod prepare;
 
 use core::fmt::Debug;

@@ -8,7 +8,7 @@ use super::{Builder, Unset};
 use crate::backing::{Anonymous, Device, Droppable, File, Sealed, Secret, SizeSealed};
 use crate::kind::Shared;
 use crate::memfd::Proof;
-use crate::source::{Looked, Source};
+use crate::source::{Seen, Source};
 
 /// What no file stands behind: [`Unset`], [`Anonymous`] and [`Droppable`].
 ///
@@ -61,8 +61,20 @@ pub(super) enum Origin<'fd> {
     Device(BorrowedFd<'fd>),
     /// A descriptor that must be a memory file with seals, which is still to be looked at.
     Memfd(BorrowedFd<'fd>, Proof),
-    /// A descriptor that was looked at.
-    Looked(BorrowedFd<'fd>, Looked),
+    /// A descriptor that was looked at, or memory of no file.
+    Seen(Seen<'fd>),
+}
+
+impl<'fd> Origin<'fd> {
+    /// How memory of no file is to be made, if it is that.
+    #[inline]
+    pub(super) fn memory(self) -> Option<Memory<'fd>> {
+        match self {
+            Origin::Anonymous(memory) => Some(memory),
+            Origin::Seen(seen) if seen.is_anonymous() => Some(Memory::PLAIN),
+            _ => None,
+        }
+    }
 }
 
 impl<'fd, K, B, A> Builder<'fd, K, B, A> {
@@ -304,10 +316,7 @@ impl<'fd, K, B, A> Builder<'fd, K, B, A> {
         source: &Source<'new, C>,
         offset: u64,
     ) -> Builder<'new, K, C, A> {
-        match source.parts() {
-            (None, _) => self.behind(Origin::Anonymous(Memory::PLAIN), offset),
-            (Some(fd), looked) => self.behind(Origin::Looked(fd, looked), offset),
-        }
+        self.behind(Origin::Seen(source.as_seen()), offset)
     }
 
     /// The same request with another source.

@@ -49,7 +49,6 @@ impl Prepared<'_> {
     }
 
     /// Makes the secret memory file, if it is to be one.
-    #[inline(always)]
     pub(crate) fn secret(&self) -> Result<Option<OwnedFd>, Cause> {
         match self.layout {
             Some(layout) if self.secret => crate::secret::make(layout).map(Some),
@@ -58,7 +57,6 @@ impl Prepared<'_> {
     }
 
     /// The same with the secret memory file, if there is one.
-    #[inline(always)]
     pub(crate) fn behind<'new>(self, secret: Option<&'new OwnedFd>) -> Prepared<'new>
     where
         Self: 'new,
@@ -75,12 +73,8 @@ impl Prepared<'_> {
 
 impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
     /// Checks the request and works out the arguments of the system call; looks at the descriptor if nobody has yet.
-    #[inline(always)]
     pub(crate) fn prepare(&self, prot: ProtFlags) -> Result<Prepared<'fd>, Cause> {
-        let memory = match self.origin {
-            Origin::Anonymous(memory) => Some(memory),
-            _ => None,
-        };
+        let memory = self.origin.memory();
         let anonymous = memory.is_some();
         let droppable = memory.is_some_and(|memory| memory.droppable);
         if droppable && self.options.flags.contains(MapFlags::LOCKED) {
@@ -145,7 +139,7 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
         let kind = if self.options.synchronous {
             let of_file = match self.origin {
                 Origin::File(_) => true,
-                Origin::Looked(_, looked) => looked.is_file(),
+                Origin::Seen(seen) => seen.parts().1.is_file(),
                 _ => false,
             };
             match SYNCHRONOUS {
@@ -239,11 +233,10 @@ impl<'fd, K: Kind, B, A> Builder<'fd, K, B, A> {
     }
 
     /// The descriptor, and what is seen of it. Makes no system call for an empty map.
-    #[inline(always)]
     fn look(&self) -> Result<(Option<BorrowedFd<'fd>>, Looked), Cause> {
         match self.origin {
             Origin::Anonymous(_) | Origin::Secret => Ok((None, Looked::nothing())),
-            Origin::Looked(fd, looked) => Ok((Some(fd), looked)),
+            Origin::Seen(seen) => Ok(seen.parts()),
             Origin::File(fd) | Origin::Device(fd) | Origin::Memfd(fd, _) if self.size == 0 => {
                 Ok((Some(fd), Looked::nothing()))
             }

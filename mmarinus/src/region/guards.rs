@@ -147,7 +147,7 @@ impl Region {
         // Unmapped with this region from now on.
         mem::forget(before);
         mem::forget(after);
-        self
+        self.looked_at()
     }
 
     /// The guard before, the region without guards, and the guard behind; a guard that is not there is empty.
@@ -173,7 +173,7 @@ impl Region {
             self.properties.has(Traits::GUARD_AFTER),
         );
         self.properties.set(Traits::GUARDS, false);
-        (before, self, after)
+        (before, self.looked_at(), after)
     }
 
     /// Whether the region has a guard, on one side at least.

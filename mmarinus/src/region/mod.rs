@@ -17,11 +17,11 @@ mod space;
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::Ordering;
 
 use mmarinus_sys::{self as sys, Advice, Errno, IoVec, MapFlags, ProtFlags};
 use rustix::fd::BorrowedFd;
 
+use crate::error::{Cause, Operation};
 use crate::extent::Extent;
 use crate::layout::{Layout, page_shift};
 
@@ -104,6 +104,59 @@ impl Region {
         let flags = flags.difference(MapFlags::FIXED);
         // SAFETY: without `MAP_FIXED` the kernel takes addresses that are free.
         unsafe { Self::map_any(layout, hint, prot, flags, behind) }
+    }
+
+    /// Maps `size` bytes, which start where a page does, in new ordinary pages; where the kernel likes, near `hint`.
+    ///
+    /// `kind` is a kind of map and nothing else, the offset is a multiple of the page size, and `size` is not 0 and at most
+    /// half of `isize::MAX`.
+    #[inline(always)]
+    pub(crate) fn map_plain(
+        size: usize,
+        hint: usize,
+        prot: ProtFlags,
+        kind: MapFlags,
+        (fd, offset): (BorrowedFd<'_>, u64),
+    ) -> Result<Self, Cause> {
+        let wish = ptr::without_provenance_mut(hint);
+        // SAFETY: without `MAP_FIXED` the kernel takes addresses that are free.
+        let mapped = unsafe { sys::mmap(wish, size, prot, kind, fd, offset) };
+        // Made of numbers: a `Result` of a region would be in memory.
+        match mapped {
+            Ok(start) => Ok(Self::new_plain(start, size, Traits::PLAIN)),
+            Err(errno) => Err(not_mapped(errno, size, hint)),
+        }
+    }
+
+    /// The same in memory of no file.
+    #[inline(always)]
+    pub(crate) fn map_plain_anonymous(
+        size: usize,
+        hint: usize,
+        prot: ProtFlags,
+        kind: MapFlags,
+    ) -> Result<Self, Cause> {
+        let wish = ptr::without_provenance_mut(hint);
+        // SAFETY: without `MAP_FIXED` the kernel takes addresses that are free.
+        match unsafe { sys::mmap_anonymous(wish, size, prot, kind) } {
+            Ok(start) => Ok(Self::new_plain(
+                start,
+                size,
+                Traits::PLAIN.union(Traits::ANONYMOUS),
+            )),
+            Err(errno) => Err(not_mapped(errno, size, hint)),
+        }
+    }
+
+    /// The region of pages that were just mapped, and that are plain.
+    #[inline(always)]
+    fn new_plain(start: NonNull<c_void>, size: usize, traits: Traits) -> Self {
+        debug_assert!(size.wrapping_sub(1) < isize::MAX as usize / 2);
+        Self {
+            ptr: start.cast(),
+            len: size,
+            properties: Properties::new(page_shift(), traits, Known::OfNewPages),
+        }
     }
 
     /// Maps new pages at `address`, the multiple of the page size at which the first whole page starts, if all of it is free.
@@ -247,11 +300,33 @@ impl Region {
         if flags.contains(MapFlags::LOCKED) {
             properties.set_locked();
         }
-        Ok(Self {
+        let region = Self {
             ptr,
             len: layout.size(),
             properties,
-        })
+        };
+        Ok(region.looked_at())
+    }
+
+    /// The same region, which knows whether it is [plain](Traits::PLAIN).
+    #[inline]
+    pub(super) fn looked_at(mut self) -> Self {
+        let ordinary = self.properties.page_shift() == page_shift() && !self.is_guarded();
+        let is_plain = ordinary && self.len != 0 && self.head() == 0;
+        self.properties.set(Traits::PLAIN, is_plain);
+        self
+    }
+
+    /// What the system calls take for all pages, if the region is plain: they round the length up to whole pages themselves.
+    #[inline(always)]
+    pub(super) fn plain(&self) -> Option<(*mut c_void, usize)> {
+        debug_assert!(
+            !self.is_plain()
+                || self.head() == 0 && self.len != 0 && !self.is_huge() && !self.is_guarded()
+        );
+        self.properties
+            .has(Traits::PLAIN)
+            .then_some((self.ptr.as_ptr().cast(), self.len))
     }
 
     /// The first asked byte.
@@ -266,6 +341,14 @@ impl Region {
         self.len
     }
 
+    /// The same region, whose length in bytes is this one.
+    #[inline(always)]
+    pub(crate) fn of_len(mut self, len: usize) -> Self {
+        debug_assert_eq!(self.len, len);
+        self.len = len;
+        self
+    }
+
     /// A region of pages that something else owned.
     ///
     /// # Safety
@@ -273,7 +356,7 @@ impl Region {
     /// The invariants of a region hold; but nothing is assumed of how many mappings the kernel holds the pages as.
     #[inline]
     pub(crate) unsafe fn from_raw(ptr: NonNull<u8>, len: usize, page_shift: u8) -> Self {
-        Self {
+        let region = Self {
             ptr,
             len,
             properties: Properties::new(
@@ -281,7 +364,8 @@ impl Region {
                 Traits::SPECIAL | Traits::CUT,
                 Known::OfNothing,
             ),
-        }
+        };
+        region.looked_at()
     }
 
     /// The page size in bytes.
@@ -300,6 +384,12 @@ impl Region {
     #[inline]
     pub(crate) fn is_huge(&self) -> bool {
         self.page_shift() != page_shift()
+    }
+
+    /// Whether the region is [plain](Traits::PLAIN). What is not may be so as well.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.properties.has(Traits::PLAIN)
     }
 
     /// Bytes before the first asked byte, in its page.
@@ -331,7 +421,7 @@ impl Region {
     /// Where the asked bytes are.
     #[inline]
     pub(crate) fn extent(&self) -> Extent {
-        let width = self.properties.width.load(Ordering::Relaxed);
+        let width = self.properties.width();
         let anonymous = self.properties.has(Traits::ANONYMOUS);
         Extent::new(self.ptr, self.len, width, self.page_shift(), anonymous)
     }
@@ -339,14 +429,7 @@ impl Region {
     /// Fixes the size in bytes of the atomics of this region, or says which other size was fixed before.
     #[inline]
     pub(crate) fn claim_width(&self, width: u8) -> Result<(), u8> {
-        match self
-            .properties
-            .width
-            .compare_exchange(0, width, Ordering::Relaxed, Ordering::Relaxed)
-        {
-            Err(fixed) if fixed != width => Err(fixed),
-            _ => Ok(()),
-        }
+        self.properties.claim_width(width)
     }
 
     /// Whether the kernel surely holds the pages as one mapping, or as part of one.
@@ -396,6 +479,27 @@ impl Region {
     /// Cuts the region in two, `offset` bytes after the first asked byte, or gives it back if no page starts there.
     #[inline]
     pub(crate) fn split(self, offset: usize) -> Result<(Self, Self), Self> {
+        let mask = (1 << page_shift()) - 1;
+        if self.plain().is_none() || offset & mask != 0 || offset.wrapping_sub(1) >= self.len - 1 {
+            return self.split_any(offset);
+        }
+        let mut whole = ManuallyDrop::new(self);
+        whole.properties.set(Traits::CUT, true);
+        // SAFETY: `offset` is less than `len`, so the pointer stays inside the asked bytes.
+        let second = unsafe { whole.ptr.add(offset) };
+        // Both keep the invariants, and are plain: neither is empty, and both start where a page does, so each page belongs to
+        // one of them. `whole` is not dropped.
+        let part = |ptr, len| Self {
+            ptr,
+            len,
+            properties: whole.properties.clone(),
+        };
+        Ok((part(whole.ptr, offset), part(second, whole.len - offset)))
+    }
+
+    /// Cuts any region in two.
+    #[inline(never)]
+    fn split_any(self, offset: usize) -> Result<(Self, Self), Self> {
         let mask = self.page_size() - 1;
         if offset > self.len || self.ptr.addr().get().wrapping_add(offset) & mask != 0 {
             return Err(self);
@@ -417,7 +521,7 @@ impl Region {
         if whole.is_guarded() {
             Self::cut_guards(&mut first, &mut second);
         }
-        Ok((first, second))
+        Ok((first.looked_at(), second.looked_at()))
     }
 
     /// Changes the permissions of all pages. After an error some may have changed.
@@ -428,6 +532,21 @@ impl Region {
     /// learns of the change.
     #[inline]
     pub(crate) unsafe fn protect(&self, prot: ProtFlags) -> Result<(), Errno> {
+        match self.plain() {
+            // SAFETY: the pages are owned (invariant), and the caller vouches for the borrows.
+            Some((start, len)) => unsafe { sys::mprotect(start, len, prot.into()) },
+            // SAFETY: the caller vouches for the borrows.
+            None => unsafe { self.protect_any(prot) },
+        }
+    }
+
+    /// Changes the permissions of all pages of any region.
+    ///
+    /// # Safety
+    ///
+    /// As for [`protect`](Self::protect).
+    #[inline(never)]
+    unsafe fn protect_any(&self, prot: ProtFlags) -> Result<(), Errno> {
         let (start, len) = self.raw_pages();
         if len == 0 {
             return Ok(());
@@ -529,7 +648,10 @@ impl Region {
     #[inline]
     pub(crate) fn unmap(self) -> Result<(), (Self, Errno)> {
         let this = ManuallyDrop::new(self);
-        let (start, len) = this.raw_owned();
+        let (start, len) = match this.plain() {
+            Some(pages) => pages,
+            None => this.raw_owned(),
+        };
         if len == 0 {
             return Ok(());
         }
@@ -545,17 +667,42 @@ impl Region {
 impl Drop for Region {
     #[inline]
     fn drop(&mut self) {
-        let (start, len) = self.raw_owned();
-        if len == 0 {
-            return;
-        }
+        let Some((start, len)) = self.plain() else {
+            // A copy, so that a plain region need not be in memory.
+            return Self::drop_any(ManuallyDrop::new(Self {
+                properties: self.properties.unseen(),
+                ..*self
+            }));
+        };
         // SAFETY: the pages are owned (invariant), and whatever borrowed from them has ended, since this is `drop`.
         if unsafe { sys::munmap(start, len) }.is_err() {
-            // Guards stay what they are.
-            let (start, len) = self.raw_pages();
             abandon(start, len);
         }
     }
+}
+
+impl Region {
+    /// Unmaps the pages of any region, of which this is a copy, when it is dropped.
+    #[inline(never)]
+    fn drop_any(this: ManuallyDrop<Self>) {
+        let (start, len) = this.raw_owned();
+        if len == 0 {
+            return;
+        }
+        // SAFETY: the pages are owned (invariant), and whatever borrowed from them has ended, since only `drop` calls this.
+        if unsafe { sys::munmap(start, len) }.is_err() {
+            // Guards stay what they are.
+            let (start, len) = this.raw_pages();
+            abandon(start, len);
+        }
+    }
+}
+
+/// Why the kernel did not map new plain pages.
+#[cold]
+fn not_mapped(errno: Errno, size: usize, hint: usize) -> Cause {
+    let len = size.next_multiple_of(1 << page_shift());
+    Cause::kernel(Operation::Mmap, errno, [len, hint])
 }
 
 /// Gives back what can be given back of pages that the kernel does not unmap: at `vm.max_map_count` it refuses to unmap the

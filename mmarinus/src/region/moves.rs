@@ -38,11 +38,12 @@ impl Region {
     /// The whole pages around the bytes are mapped, as one mapping, and nobody else owns them.
     #[inline]
     unsafe fn at(ptr: NonNull<u8>, len: usize, like: &Self) -> Self {
-        Self {
+        let region = Self {
             ptr,
             len,
             properties: like.properties.of_moved_pages(),
-        }
+        };
+        region.looked_at()
     }
 
     /// Moves the pages of `new` to where those of `old` are, which are gone then.
@@ -253,7 +254,7 @@ impl Region {
         // SAFETY: the head is less than a page, and the pages are now mapped at `start` as well.
         let ptr = unsafe { start.cast::<u8>().add(self.head()) };
         // SAFETY: the kernel has just made this mapping, and nobody else knows it.
-        let second = unsafe { Self::at(ptr, self.len, self) };
+        let mut second = unsafe { Self::at(ptr, self.len, self) };
         second.properties.copy_width(&self.properties);
         Ok(second)
     }

@@ -1,6 +1,7 @@
-//! What a region remembers of its pages besides where they are, in eight bytes.
+//! What a region remembers of its pages besides where they are, in two words that are copied in one piece each.
 
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use bitflags::bitflags;
 
@@ -24,6 +25,10 @@ bitflags! {
         /// The ordinary page right behind the last whole page is owned as well, and nobody may touch it.
         const GUARD_AFTER = 1 << 6;
         const GUARDS = Self::GUARD_BEFORE.bits() | Self::GUARD_AFTER.bits();
+        /// There is at least one page, all are ordinary ones without guards, and the first asked byte is the first of its page.
+        /// So the system calls take pointer and length as they are, and round to whole pages themselves. What is not known to
+        /// be so is looked at.
+        const PLAIN = 1 << 7;
     }
 }
 
@@ -38,42 +43,80 @@ pub(super) enum Known {
 
 /// What is known of the pages of a region.
 ///
+/// The compiler keeps what is atomic in memory, so that what is not stands apart: what only its owner changes.
+///
 /// # Invariants
 ///
-/// - `page_shift` is the log2 of the page size in bytes.
-/// - `traits` says what is true; [`Traits::ANONYMOUS`] and [`Traits::SYNCHRONOUS`] are only there if they surely are.
-/// - `whole` is only true if the kernel holds the pages as one mapping, or as part of one.
-/// - `locked` is true if pages may be locked in memory.
-/// - `width` is 0, or the size in bytes of the only atomics that were made of the bytes through a shared reference.
-#[derive(Debug)]
+/// - The log2 of the page size in bytes is that.
+/// - The traits say what is true; [`Traits::ANONYMOUS`], [`Traits::SYNCHRONOUS`] and [`Traits::PLAIN`] are only there if they
+///   surely are.
+/// - The size of atomics is 0, or the size in bytes of the only atomics that were made of the bytes through a shared reference.
+/// - `WHOLE` is only there if the kernel holds the pages as one mapping, or as part of one.
+/// - `LOCKED` is there if pages may be locked in memory.
 pub(super) struct Properties {
-    page_shift: u8,
-    traits: Traits,
-    pub(super) width: AtomicU8,
-    whole: AtomicBool,
-    locked: AtomicBool,
+    /// The log2 of the page size, and the traits in the byte above it.
+    fixed: u32,
+    /// The size of atomics, and [`WHOLE`] and [`LOCKED`]. Through a shared reference, the first comes once, the second goes, the
+    /// third comes; each for itself.
+    seen: AtomicU32,
 }
+
+/// Where the traits start.
+const TRAITS: u32 = 8;
+/// The bits of the size of atomics.
+const WIDTH: u32 = 0xff;
+/// Whether the kernel surely holds the pages as one mapping, or as part of one.
+const WHOLE: u32 = 1 << 8;
+/// Whether pages may be locked.
+const LOCKED: u32 = 1 << 9;
 
 impl Properties {
     /// What is known of pages of which no atomics were made.
     #[inline]
-    pub(super) fn new(page_shift: u8, traits: Traits, known: Known) -> Self {
-        let is_new = matches!(known, Known::OfNewPages);
+    pub(super) const fn new(page_shift: u8, traits: Traits, known: Known) -> Self {
+        let known = match known {
+            Known::OfNewPages => WHOLE,
+            Known::OfNothing => LOCKED,
+        };
+        Self::of(page_shift, traits, known)
+    }
+
+    /// What these words say.
+    #[inline]
+    const fn of(page_shift: u8, traits: Traits, seen: u32) -> Self {
         Self {
-            page_shift,
-            traits,
-            width: AtomicU8::new(0),
-            whole: AtomicBool::new(is_new),
-            locked: AtomicBool::new(!is_new),
+            fixed: page_shift as u32 | (traits.bits() as u32) << TRAITS,
+            seen: AtomicU32::new(seen),
         }
+    }
+
+    /// What may change through a shared reference.
+    #[inline]
+    fn seen(&self) -> u32 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    /// The traits.
+    #[inline]
+    fn traits(&self) -> Traits {
+        Traits::from_bits_retain((self.fixed >> TRAITS) as u8)
     }
 
     /// The same of pages that were moved elsewhere as one mapping: they are not locked there and have no guards, and nobody has
     /// atomics of them.
     #[inline]
     pub(super) fn of_moved_pages(&self) -> Self {
-        let traits = self.traits.difference(Traits::GUARDS);
-        Self::new(self.page_shift, traits, Known::OfNewPages)
+        let traits = self.traits().difference(Traits::GUARDS | Traits::PLAIN);
+        Self::new(self.page_shift(), traits, Known::OfNewPages)
+    }
+
+    /// The same, but for what may change through a shared reference: enough to know the pages.
+    #[inline]
+    pub(super) fn unseen(&self) -> Self {
+        Self {
+            fixed: self.fixed,
+            seen: AtomicU32::new(0),
+        }
     }
 
     /// What is left once all pages are unmapped.
@@ -88,74 +131,108 @@ impl Properties {
 
     /// What is true of neighbours together; `None` if they do not fit.
     pub(super) fn of_both(first: &Self, second: &Self) -> Option<Self> {
-        let widths = [first, second].map(|one| one.width.load(Ordering::Relaxed));
-        if first.page_shift != second.page_shift || widths[0] != widths[1] && !widths.contains(&0) {
+        let widths = [first, second].map(Self::width);
+        let page_shift = first.page_shift();
+        if page_shift != second.page_shift() || widths[0] != widths[1] && !widths.contains(&0) {
             return None;
         }
-        let both = first.traits & second.traits;
-        let either = first.traits | second.traits;
-        let certain = Traits::ANONYMOUS | Traits::SYNCHRONOUS;
-        Some(Self {
-            page_shift: first.page_shift,
-            traits: both & certain | either.difference(certain),
-            width: AtomicU8::new(widths[0].max(widths[1])),
-            whole: AtomicBool::new(false),
-            locked: AtomicBool::new(first.is_locked() || second.is_locked()),
-        })
+        let both = first.traits() & second.traits();
+        let either = first.traits() | second.traits();
+        let certain = Traits::ANONYMOUS | Traits::SYNCHRONOUS | Traits::PLAIN;
+        let traits = both & certain | either.difference(certain);
+        let locked = (first.seen() | second.seen()) & LOCKED;
+        let width = u32::from(widths[0].max(widths[1]));
+        Some(Self::of(page_shift, traits, width | locked))
     }
 
     /// The log2 of the page size in bytes.
     #[inline]
     pub(super) fn page_shift(&self) -> u8 {
-        self.page_shift
+        self.fixed as u8
     }
 
     /// Whether all of these traits are there.
     #[inline]
     pub(super) fn has(&self, traits: Traits) -> bool {
-        self.traits.contains(traits)
+        self.traits().contains(traits)
     }
 
     /// Whether one of these traits is there.
     #[inline]
     pub(super) fn has_any(&self, traits: Traits) -> bool {
-        self.traits.intersects(traits)
+        self.traits().intersects(traits)
     }
 
     /// Remembers a trait, or forgets it.
     #[inline]
     pub(super) fn set(&mut self, traits: Traits, there: bool) {
-        self.traits.set(traits, there);
+        let traits = u32::from(traits.bits()) << TRAITS;
+        if there {
+            self.fixed |= traits;
+        } else {
+            self.fixed &= !traits;
+        }
     }
 
     /// Whether the kernel surely holds the pages as one mapping, or as part of one.
     #[inline]
     pub(super) fn is_whole(&self) -> bool {
-        self.whole.load(Ordering::Relaxed)
+        self.seen() & WHOLE != 0
     }
 
     /// Remembers that the kernel may hold the pages as several mappings.
     #[inline]
     pub(super) fn set_in_pieces(&self) {
-        self.whole.store(false, Ordering::Relaxed);
+        if self.is_whole() {
+            self.seen.fetch_and(!WHOLE, Ordering::Relaxed);
+        }
     }
 
     /// Whether pages may be locked.
     #[inline]
     pub(super) fn is_locked(&self) -> bool {
-        self.locked.load(Ordering::Relaxed)
+        self.seen() & LOCKED != 0
     }
 
     /// Remembers that pages may be locked.
     #[inline]
     pub(super) fn set_locked(&self) {
-        self.locked.store(true, Ordering::Relaxed);
+        if !self.is_locked() {
+            self.seen.fetch_or(LOCKED, Ordering::Relaxed);
+        }
+    }
+
+    /// The size in bytes of the atomics; 0 as long as there were none.
+    #[inline]
+    pub(super) fn width(&self) -> u8 {
+        (self.seen() & WIDTH) as u8
+    }
+
+    /// Fixes the size in bytes of atomics, or says which other size was fixed before.
+    #[inline]
+    pub(super) fn claim_width(&self, width: u8) -> Result<(), u8> {
+        // What is fixed once stays.
+        if self.width() == width {
+            return Ok(());
+        }
+        self.fix_width(width)
+    }
+
+    /// Fixes the size of atomics for the first time, or refuses.
+    #[cold]
+    fn fix_width(&self, width: u8) -> Result<(), u8> {
+        let fix = |seen| (seen & WIDTH == 0).then_some(seen | u32::from(width));
+        let order = Ordering::Relaxed;
+        match self.seen.fetch_update(order, order, fix) {
+            Err(seen) if seen & WIDTH != width.into() => Err((seen & WIDTH) as u8),
+            _ => Ok(()),
+        }
     }
 
     /// Takes over the width of atomics of another region with the same bytes.
-    pub(super) fn copy_width(&self, other: &Self) {
-        self.width
-            .store(other.width.load(Ordering::Relaxed), Ordering::Relaxed);
+    pub(super) fn copy_width(&mut self, other: &Self) {
+        let seen = self.seen.get_mut();
+        *seen = *seen & !WIDTH | u32::from(other.width());
     }
 }
 
@@ -164,11 +241,20 @@ impl Clone for Properties {
     #[inline]
     fn clone(&self) -> Self {
         Self {
-            page_shift: self.page_shift,
-            traits: self.traits,
-            width: AtomicU8::new(self.width.load(Ordering::Relaxed)),
-            whole: AtomicBool::new(self.is_whole()),
-            locked: AtomicBool::new(self.is_locked()),
+            fixed: self.fixed,
+            seen: AtomicU32::new(self.seen()),
         }
+    }
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Properties")
+            .field("page_shift", &self.page_shift())
+            .field("traits", &self.traits())
+            .field("width", &self.width())
+            .field("whole", &self.is_whole())
+            .field("locked", &self.is_locked())
+            .finish()
     }
 }

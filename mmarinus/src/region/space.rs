@@ -498,11 +498,12 @@ impl Space {
         }
         let filled = ManuallyDrop::new(self);
         // The pages are owned, and one new mapping of private memory of no file.
-        Ok(Region {
+        let region = Region {
             ptr: filled.ptr,
             len: filled.len,
             properties: Properties::new(shift, Traits::ANONYMOUS, Known::OfNewPages),
-        })
+        };
+        Ok(region.looked_at())
     }
 
     /// Unmaps all of it that is not lost, or gives it back with the reason why the kernel keeps it.
