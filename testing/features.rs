@@ -169,6 +169,12 @@ pub(crate) fn mseal() -> Feature {
     Feature::of_kernel("mseal", Support::mseal(), (6, 10))
 }
 
+/// The kernel can merge equal pages.
+pub(crate) fn ksm() -> Feature {
+    let is_there = Path::new("/sys/kernel/mm/ksm").is_dir();
+    Feature::of_machine("ksm", is_there, "the kernel was built without KSM")
+}
+
 /// Guard pages can be installed in anonymous memory.
 pub(crate) fn guard_regions() -> Feature {
     Feature::of_kernel("guard_regions", Support::guard_regions(), (6, 13))

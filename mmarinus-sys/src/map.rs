@@ -381,9 +381,15 @@ pub unsafe fn mremap(
 ///
 /// A call that fails may have unmapped the new range all the same, and of several maps may have moved the first ones.
 ///
+/// Pages that the kernel may merge (`MADV_MERGEABLE`, [`set_memory_merge`](crate::set_memory_merge)) are taken apart after the
+/// new range was unmapped. A signal ends that: the call fails with `EINTR`, or, if the signal's handler was installed with
+/// `SA_RESTART`, it is made again behind the handler. What another thread maps at the new range meanwhile, it then unmaps. So
+/// `MADV_UNMERGEABLE` comes first.
+///
 /// # Safety
 ///
 /// - As [`mremap`].
+/// - The old range may not be merged, or no other thread maps anything, nor a handler of a signal.
 /// - The new range must be [owned](crate#safety) and [unborrowed](crate#safety).
 ///
 /// # References

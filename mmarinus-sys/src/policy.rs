@@ -185,7 +185,8 @@ pub fn get_thp_disable() -> Result<ThpDisable> {
 /// `prctl(PR_SET_MEMORY_MERGE, merge, 0, 0, 0)`—Lets the kernel merge equal pages of all private anonymous memory of the
 /// process (KSM), or stops that and takes merged pages apart again (since Linux 6.4).
 ///
-/// Equal pages are shared until one is written, so how long a write takes tells what other pages hold.
+/// Equal pages are shared until one is written, so how long a write takes tells what other pages hold. See
+/// [`mremap_fixed`](crate::mremap_fixed) for what that does to moves, which must not be under way in other threads.
 ///
 /// # Examples
 ///

@@ -32,6 +32,8 @@ mod error;
 mod extent;
 pub mod fault;
 mod grow;
+#[cfg(all(feature = "vm-memory", target_pointer_width = "64"))]
+pub mod guest;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod hints;

@@ -28,7 +28,7 @@ use core::ops::{Range, RangeBounds};
 use mmarinus_sys::{Errno, IoVec, process_madvise};
 pub use mmarinus_sys::{
     MdweFlags, MlockAllFlags, PIDFD_SELF, ThpDisable, get_mdwe, get_memory_merge, get_thp_disable,
-    mlockall, munlockall, process_mrelease, set_mdwe, set_memory_merge, set_thp_disable,
+    mlockall, munlockall, process_mrelease, set_mdwe, set_thp_disable,
 };
 use rustix::fd::AsFd;
 
@@ -38,7 +38,37 @@ use crate::hints::Advice;
 use crate::kind::Kind;
 use crate::map::Map;
 use crate::perms::Permissions;
-use crate::region::Region;
+use crate::region::{self, Region};
+
+/// `prctl(PR_SET_MEMORY_MERGE, merge, 0, 0, 0)`—Lets the kernel merge equal pages of all private anonymous memory of the process
+/// (KSM), or stops that and takes merged pages apart again (since Linux 6.4).
+///
+/// Moves of maps (`move_to`, `remap`, [`place`](crate::Reservation::place) and others) that are under way are awaited.
+///
+/// # Examples
+///
+/// ```
+/// use mmarinus::{Errno, process};
+///
+/// match process::set_memory_merge(true) {
+///     Ok(()) => assert!(process::get_memory_merge()?), // for all of the process
+///     Err(errno) => assert_eq!(errno, Errno::INVAL), // an older kernel, or one without KSM
+/// }
+/// # Ok::<(), Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `EINTR`: a signal that kills came.
+/// - `EINVAL`: the kernel is older than 6.4 or built without KSM.
+/// - `ENOMEM`: no memory for the work.
+///
+/// # References
+///
+/// [PR_SET_MEMORY_MERGE(2const)](https://man7.org/linux/man-pages/man2/PR_SET_MEMORY_MERGE.2const.html)
+pub fn set_memory_merge(merge: bool) -> Result<(), Errno> {
+    region::merge_process(merge)
+}
 
 /// How many ranges go into one system call.
 const BATCH: usize = 64;

@@ -37,6 +37,8 @@ mod huge;
 mod kernel_copies;
 #[path = "soundness/map_count.rs"]
 mod map_count;
+#[path = "soundness/merging.rs"]
+mod merging;
 #[path = "soundness/mirror.rs"]
 mod mirror;
 #[path = "soundness/moves.rs"]

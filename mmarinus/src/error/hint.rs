@@ -313,6 +313,12 @@ pub(crate) fn hint(cause: Cause) -> &'static str {
             "the bytes lie in the map that is supplied, and to read a page of it that is missing would be to wait for oneself; \
              copy them elsewhere first"
         }
+        Reason::NoGuestMemory => {
+            "a region of guest memory has at least one byte; leave an empty map out"
+        }
+        Reason::PastGuestAddresses => {
+            "the region would end behind the largest guest address, 2^64 - 1; place it lower"
+        }
         Reason::BadName => {
             "a name has at most 79 bytes, all of them printable ASCII, and none of \\ ` $ [ ]; shorten it or replace them"
         }

@@ -73,6 +73,9 @@ pub(crate) enum Operation {
     Scan,
     Track,
     TakeDirty,
+    /// Making guest memory of a map.
+    #[allow(dead_code, reason = "only with the feature `vm-memory`")]
+    GuestRegion,
     Userfault,
     PageBy,
     UffdRead,
@@ -133,6 +136,7 @@ impl Operation {
             Self::WriteTo => "writev",
             Self::Sigaction => "sigaction",
             Self::Scan => "scan",
+            Self::GuestRegion => "guest_region",
             Self::Track => "track_writes",
             Self::TakeDirty => "take_dirty",
             Self::Userfault => "userfaultfd",
@@ -279,6 +283,10 @@ impl Operation {
             Self::Userfault => f.write_str(self.name()),
             Self::UffdRead => f.write_str("reading faults (read of a userfaultfd)"),
             Self::Scan => write!(f, "scanning {a} bytes at {b:#x} (PAGEMAP_SCAN)"),
+            Self::GuestRegion => write!(
+                f,
+                "taking the {a} bytes at {b:#x} for guest memory (guest_region)"
+            ),
             Self::Track => write!(f, "tracking writes to {a} bytes at {b:#x} (userfaultfd)"),
             Self::TakeDirty => write!(
                 f,
@@ -515,6 +523,12 @@ pub(crate) enum Reason {
     NoRoomAbove,
     /// A name that the kernel does not take.
     BadName,
+    /// No byte that could be guest memory.
+    #[allow(dead_code, reason = "only with the feature `vm-memory`")]
+    NoGuestMemory,
+    /// Guest memory that ends behind the largest guest address.
+    #[allow(dead_code, reason = "only with the feature `vm-memory`")]
+    PastGuestAddresses,
     /// No way of paging, or an unknown one.
     NoMode,
     /// The map starts within a page.

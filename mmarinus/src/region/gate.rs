@@ -24,6 +24,11 @@ pub(super) struct Inside<'gate>(&'gate Gate);
 pub(super) struct Alone<'gate>(&'gate Gate);
 
 impl Gate {
+    /// A lock with nobody inside.
+    pub(super) const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
     /// Goes in beside others.
     #[inline]
     pub(super) fn enter(&self) -> Inside<'_> {

@@ -6,6 +6,7 @@
 
 mod gate;
 mod guards;
+mod merging;
 mod mirror;
 mod moves;
 mod place;
@@ -26,6 +27,7 @@ use crate::extent::Extent;
 use crate::layout::{Layout, page_shift};
 
 pub(crate) use guards::Spot;
+pub(crate) use merging::of_process as merge_process;
 pub(crate) use moves::Room;
 pub(crate) use place::Reach;
 use properties::{Known, Properties, Traits};

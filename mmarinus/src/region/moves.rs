@@ -7,6 +7,7 @@ use core::ptr::NonNull;
 
 use mmarinus_sys::{self as sys, Advice, Errno, MapFlags, ProtFlags, RemapFlags};
 
+use super::merging::Merging;
 use super::{Properties, Region, Traits};
 use crate::layout::{Layout, page_shift};
 
@@ -58,6 +59,8 @@ impl Region {
         if len != old_len || len == 0 || !to.addr().is_multiple_of(new.page_size()) {
             return Err(Errno::INVAL);
         }
+        // SAFETY: the pages are owned by `new`.
+        let merging = unsafe { Merging::end(from, len, new.properties.is_mergeable()) }?;
         // Guards stay around the new pages. After an error they are unmapped.
         let (before, _forgotten, after) = old.guards_alone();
         // What was in the old pages is given back now: should the move fail before it unmaps them, they stay for ever.
@@ -68,6 +71,8 @@ impl Region {
         // - The source is owned by `new`, which came by value: nobody borrows from it.
         // - The target is owned by `old`, which came by value as well, and is never unmapped by it again.
         let start = unsafe { sys::mremap_fixed(from, len, len, RemapFlags::MAYMOVE, to) }?;
+        // SAFETY: these are the pages of `new`, which nobody else owns.
+        unsafe { merging.go_on(start.as_ptr(), len) };
         let new = ManuallyDrop::new(new);
         // SAFETY: the head is less than a page, and the pages are now mapped at `start`.
         let ptr = unsafe { start.cast::<u8>().add(new.head()) };
@@ -190,12 +195,26 @@ impl Region {
             Err(errno) => return Err((self, errno)),
         };
         let ((from, len), (to, _)) = (self.raw_pages(), reservation.raw_pages());
+        // SAFETY: the pages are owned by `self`.
+        let merging = match unsafe { Merging::end(from, len, self.properties.is_mergeable()) } {
+            Ok(merging) => merging,
+            Err(errno) => {
+                drop(ManuallyDrop::into_inner(reservation));
+                return Err((self, errno));
+            }
+        };
         // SAFETY:
         // - The source is owned by `self`, which came by value: nobody borrows from it.
         // - The target is owned by the reservation, which is never dropped: after a failure it may be gone.
         match unsafe { sys::mremap_fixed(from, len, len, RemapFlags::MAYMOVE, to) } {
-            Err(errno) => Err((self, errno)),
+            Err(errno) => {
+                // SAFETY: as above; the pages stay.
+                unsafe { merging.go_on(from, len) };
+                Err((self, errno))
+            }
             Ok(start) => {
+                // SAFETY: these are the pages of `self`, which nobody else owns.
+                unsafe { merging.go_on(start.as_ptr(), len) };
                 // The old guards are unmapped; the ends of the reservation are the new ones.
                 let (_before, mut old, _after) = self.guards_alone();
                 // SAFETY: the head is less than a page, and the pages are now mapped at `start`.

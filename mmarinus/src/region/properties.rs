@@ -53,11 +53,12 @@ pub(super) enum Known {
 /// - The size of atomics is 0, or the size in bytes of the only atomics that were made of the bytes through a shared reference.
 /// - `WHOLE` is only there if the kernel holds the pages as one mapping, or as part of one.
 /// - `LOCKED` is there if pages may be locked in memory.
+/// - `MERGEABLE` is there if the kernel was asked to merge pages.
 pub(super) struct Properties {
     /// The log2 of the page size, and the traits in the byte above it.
     fixed: u32,
-    /// The size of atomics, and [`WHOLE`] and [`LOCKED`]. Through a shared reference, the first comes once, the second goes, the
-    /// third comes; each for itself.
+    /// The size of atomics, and [`WHOLE`], [`LOCKED`] and [`MERGEABLE`]. Through a shared reference, the first comes once, the
+    /// second goes, the third comes, the last comes and goes; each for itself.
     seen: AtomicU32,
 }
 
@@ -69,6 +70,8 @@ const WIDTH: u32 = 0xff;
 const WHOLE: u32 = 1 << 8;
 /// Whether pages may be locked.
 const LOCKED: u32 = 1 << 9;
+/// Whether the kernel was asked to merge pages.
+const MERGEABLE: u32 = 1 << 10;
 
 impl Properties {
     /// What is known of pages of which no atomics were made.
@@ -107,7 +110,7 @@ impl Properties {
     #[inline]
     pub(super) fn of_moved_pages(&self) -> Self {
         let traits = self.traits().difference(Traits::GUARDS | Traits::PLAIN);
-        Self::new(self.page_shift(), traits, Known::OfNewPages)
+        Self::of(self.page_shift(), traits, WHOLE | self.seen() & MERGEABLE)
     }
 
     /// The same, but for what may change through a shared reference: enough to know the pages.
@@ -140,9 +143,9 @@ impl Properties {
         let either = first.traits() | second.traits();
         let certain = Traits::ANONYMOUS | Traits::SYNCHRONOUS | Traits::PLAIN;
         let traits = both & certain | either.difference(certain);
-        let locked = (first.seen() | second.seen()) & LOCKED;
+        let asked = (first.seen() | second.seen()) & (LOCKED | MERGEABLE);
         let width = u32::from(widths[0].max(widths[1]));
-        Some(Self::of(page_shift, traits, width | locked))
+        Some(Self::of(page_shift, traits, width | asked))
     }
 
     /// The log2 of the page size in bytes.
@@ -202,6 +205,20 @@ impl Properties {
         }
     }
 
+    /// Whether the kernel was asked to merge pages.
+    pub(super) fn is_mergeable(&self) -> bool {
+        self.seen() & MERGEABLE != 0
+    }
+
+    /// Remembers whether the kernel was asked to merge pages.
+    pub(super) fn set_mergeable(&self, mergeable: bool) {
+        if mergeable {
+            self.seen.fetch_or(MERGEABLE, Ordering::Relaxed);
+        } else {
+            self.seen.fetch_and(!MERGEABLE, Ordering::Relaxed);
+        }
+    }
+
     /// The size in bytes of the atomics; 0 as long as there were none.
     #[inline]
     pub(super) fn width(&self) -> u8 {
@@ -224,7 +241,7 @@ impl Properties {
         let fix = |seen| (seen & WIDTH == 0).then_some(seen | u32::from(width));
         let order = Ordering::Relaxed;
         match self.seen.fetch_update(order, order, fix) {
-            Err(seen) if seen & WIDTH != width.into() => Err((seen & WIDTH) as u8),
+            Err(seen) if seen & WIDTH != u32::from(width) => Err((seen & WIDTH) as u8),
             _ => Ok(()),
         }
     }
@@ -255,6 +272,7 @@ impl fmt::Debug for Properties {
             .field("width", &self.width())
             .field("whole", &self.is_whole())
             .field("locked", &self.is_locked())
+            .field("mergeable", &self.is_mergeable())
             .finish()
     }
 }

@@ -62,6 +62,11 @@ impl Region {
         if pages.1 != 0 && marks(advice) {
             self.cut_around(pages);
         }
+        if advice == Advice::MERGEABLE {
+            self.properties.set_mergeable(true);
+        } else if advice == Advice::UNMERGEABLE && pages == self.raw_pages() {
+            self.properties.set_mergeable(false);
+        }
         pages
     }
 

@@ -26,6 +26,7 @@ use rustix::fd::BorrowedFd;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::gate::Gate;
+use super::merging::Merging;
 use super::moves::as_one;
 use super::room::room;
 use super::{Known, Properties, Region, Traits};
@@ -208,6 +209,8 @@ impl Space {
         if new_len != len || len == 0 || new.head() != 0 || new.page_shift() != page_shift() {
             return Err(failed(Errno::INVAL));
         }
+        // SAFETY: the pages are owned by `new`.
+        let merging = unsafe { Merging::end(from, len, false) }.map_err(failed)?;
         let alone = self.gate.close();
         self.check(&range, Operation::Mremap)?;
         // At `vm.max_map_count` the move is refused before anything is unmapped; asked first, that is known.
@@ -220,6 +223,9 @@ impl Space {
         match unsafe { sys::mremap_fixed(from, len, len, RemapFlags::MAYMOVE, to) } {
             Ok(_) => {
                 core::mem::forget(new); // Its pages are the space's now.
+                // SAFETY: the pages are owned by the space, and nobody else is inside.
+                unsafe { merging.go_on(to, len) };
+                drop(alone);
                 Ok(())
             }
             Err(errno) => {

@@ -20,6 +20,8 @@ mod error;
 mod error_table;
 mod grow;
 mod guarded;
+#[cfg(target_pointer_width = "64")]
+mod guest;
 mod hints;
 mod huge;
 mod join;
