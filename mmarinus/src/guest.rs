@@ -123,7 +123,6 @@ impl<K: Kind, B: Concurrent<K>, M: Bitmap> GuestRegion<K, B, M> {
     }
 
     /// The map. All that was lent has ended.
-    #[must_use]
     pub fn into_map(self) -> Map<ReadWrite, K, B> {
         self.map
     }

@@ -62,12 +62,18 @@ impl Region {
         if pages.1 != 0 && marks(advice) {
             self.cut_around(pages);
         }
+        self.remember_merging(advice, pages == self.raw_pages());
+        pages
+    }
+
+    /// Remembers whether pages are to be merged, if the advice is about that, and whether it is for all pages.
+    #[inline]
+    fn remember_merging(&self, advice: Advice, is_all: bool) {
         if advice == Advice::MERGEABLE {
             self.properties.set_mergeable(true);
-        } else if advice == Advice::UNMERGEABLE && pages == self.raw_pages() {
+        } else if advice == Advice::UNMERGEABLE && is_all {
             self.properties.set_mergeable(false);
         }
-        pages
     }
 
     /// Gives advice about the pages around a range.
@@ -82,6 +88,7 @@ impl Region {
             if marks(advice) && !is_all {
                 self.in_pieces();
             }
+            self.remember_merging(advice, is_all);
             // SAFETY: the pages are owned (invariant), and the caller vouches for the advice.
             match unsafe { sys::madvise(start, len, advice) } {
                 Ok(()) => return Ok(()),
