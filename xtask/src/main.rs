@@ -52,7 +52,7 @@ mod flags {
             cmd vm {
                 /// Also the oldest kernel, the newest, and another architecture.
                 optional --all
-                /// Only this kernel, such as 6.12, or `newest`.
+                /// Only this kernel, such as 6.12, `newest`, `aarch64-4k` or `aarch64-16k`.
                 optional --kernel kernel: String
                 /// Only the tests of this crate.
                 optional -p, --package package: String

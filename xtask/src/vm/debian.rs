@@ -30,6 +30,7 @@ impl Debian {
         sh: &Shell,
         folder: &Path,
         suites: &[&str],
+        architecture: &str,
         installed: Installed,
     ) -> Result<Self> {
         for tool in ["apt-get", "apt-cache", "dpkg-deb"] {
@@ -42,7 +43,7 @@ impl Debian {
             Path::new(KEYRING).exists(),
             "without {KEYRING} no package of Debian can be trusted"
         );
-        let config = configure(folder, suites, installed)?;
+        let config = configure(folder, suites, architecture, installed)?;
         let debian = Self {
             config,
             folder: folder.to_owned(),
@@ -65,19 +66,30 @@ impl Debian {
         Ok(names.lines().map(String::from).collect())
     }
 
-    /// The packages, as `name=version`, that installing `package` would add.
-    pub(super) fn needs(&self, sh: &Shell, package: &str) -> Result<Vec<String>> {
+    /// The versions of a package that can be had.
+    pub(super) fn versions(&self, sh: &Shell, package: &str) -> Result<Vec<String>> {
+        let _config = self.use_it(sh);
+        let table = cmd!(sh, "apt-cache madison {package}").quiet().read()?;
+        Ok(table.lines().filter_map(version).collect())
+    }
+
+    /// The packages, as `name=version`, that installing these would add.
+    pub(super) fn needs(&self, sh: &Shell, packages: &[&str]) -> Result<Vec<String>> {
         let _config = self.use_it(sh);
         // What it would remove does not matter, since nothing is installed.
         let plan = cmd!(
             sh,
-            "apt-get --quiet --simulate --no-install-recommends --option Debug::NoLocking=1 install {package}"
+            "apt-get --quiet --simulate --no-install-recommends --option Debug::NoLocking=1 install {packages...}"
         )
         .quiet()
         .ignore_stderr()
         .read()?;
         let added: Vec<String> = plan.lines().filter_map(added).collect();
-        ensure!(!added.is_empty(), "installing {package} would add nothing");
+        ensure!(
+            !added.is_empty(),
+            "installing {} would add nothing",
+            packages.join(", ")
+        );
         Ok(added)
     }
 
@@ -112,8 +124,8 @@ impl Debian {
     }
 }
 
-/// The release of Debian that runs here, by its name.
-pub(super) fn codename(sh: &Shell) -> Result<String> {
+/// The suites of the release of Debian that runs here, whose programs run here too.
+pub(super) fn suites_of_this_machine(sh: &Shell) -> Result<[String; 3]> {
     let release = sh.read_file("/etc/os-release")?;
     let value = |key: &str| {
         release
@@ -122,13 +134,20 @@ pub(super) fn codename(sh: &Shell) -> Result<String> {
             .map(|value| value.trim_matches('"'))
     };
     match (value("ID="), value("VERSION_CODENAME=")) {
-        (Some("debian"), Some(name)) => Ok(name.to_owned()),
+        (Some("debian"), Some(name)) => {
+            Ok(["", "-updates", "-security"].map(|rest| format!("{name}{rest}")))
+        }
         _ => bail!("this is no Debian whose name is known, so its packages would not run here"),
     }
 }
 
 /// Writes a configuration of apt that stays below `folder`. What the machine says of proxies still holds.
-fn configure(folder: &Path, suites: &[&str], installed: Installed) -> Result<PathBuf> {
+fn configure(
+    folder: &Path,
+    suites: &[&str],
+    architecture: &str,
+    installed: Installed,
+) -> Result<PathBuf> {
     for part in ["state/lists/partial", "cache/archives/partial", "parts"] {
         fs::create_dir_all(folder.join(part))?;
     }
@@ -147,7 +166,8 @@ Dir::Cache "{root}/cache";
 Dir::Etc::sourcelist "{root}/sources.list";
 Dir::Etc::sourceparts "{root}/parts";
 Dir::Etc::preferencesparts "{root}/parts";
-APT::Architecture "amd64";
+APT::Architecture "{architecture}";
+APT::Architectures {{ "{architecture}"; }};
 APT::Sandbox::User "";
 Acquire::Retries "2";
 Acquire::http::Timeout "20";
@@ -168,6 +188,11 @@ fn source(suite: &str) -> String {
         MIRROR
     };
     format!("deb [signed-by={KEYRING}] {server} {suite} main\n")
+}
+
+/// The version in a line of a table of versions: `name | version | origin`.
+fn version(line: &str) -> Option<String> {
+    Some(line.split('|').nth(1)?.trim().to_owned())
 }
 
 /// What a line of a simulated installation adds: `Inst name [old] (version origin ...)`.
@@ -193,6 +218,13 @@ mod tests {
             added("Conf seabios (1.16.2-1 Debian:12.14/oldstable [all])"),
             None
         );
+    }
+
+    #[test]
+    fn a_table_names_versions() {
+        let line = " rust-src | 1.95.0+dfsg1-2~bpo13+1 | http://deb.debian.org/debian trixie-backports/main amd64 Packages";
+        assert_eq!(version(line).as_deref(), Some("1.95.0+dfsg1-2~bpo13+1"));
+        assert_eq!(version(""), None);
     }
 
     #[test]

@@ -1,9 +1,12 @@
-//! The guests: what each has, what it must not have, and how qemu is told so.
+//! A guest: its first file system, and what its kernel is told.
+
+use core::fmt::Write;
 
 use anyhow::Result;
 use xshell::Shell;
 
 use super::cpio::Archive;
+use super::guests;
 use super::kernel::Kernel;
 use super::modules;
 use super::programs::{Program, Programs};
@@ -12,40 +15,17 @@ use super::programs::{Program, Programs};
 #[derive(Debug)]
 pub(super) struct Guest {
     pub(super) name: &'static str,
-    /// Whether it has all that a machine can have, or none of it.
-    rich: bool,
+    /// What it has, and since which kernel. It has nothing else of what some guest has.
+    pub(super) features: &'static [(&'static str, (u64, u64))],
+    /// CPU and memory, as qemu is told.
+    pub(super) machine: &'static [&'static str],
+    /// What the kernel is told.
+    pub(super) settings: &'static str,
+    /// Modules that go into the kernel, with their parameters.
+    pub(super) modules: &'static [(&'static str, &'static str)],
+    /// Disks, each with the folder that it is mounted at and the options, with tabs between. Their content is that of `/vm/disk`.
+    pub(super) disks: &'static [&'static str],
 }
-
-/// Everything that a machine can have, and nothing of it.
-pub(super) const GUESTS: [Guest; 2] = [
-    Guest {
-        name: "rich",
-        rich: true,
-    },
-    Guest {
-        name: "poor",
-        rich: false,
-    },
-];
-
-/// What a rich guest has and a poor one lacks, and since which kernel.
-pub(super) const FEATURES: [(&str, (u64, u64)); 8] = [
-    ("pkeys", (5, 10)),
-    ("two_nodes", (5, 10)),
-    ("dax", (5, 10)),
-    ("disk", (5, 10)),
-    ("huge_2mb", (5, 10)),
-    ("huge_1gb", (5, 10)),
-    // Older kernels of Debian are built without it.
-    ("address57", (6, 1)),
-    ("memfd_secret", (5, 14)),
-];
-
-/// Where persistent memory comes from: a range that the kernel is told to take for it.
-const MODULES: [&str; 3] = ["nd_e820", "nd_pmem", "ext4"];
-
-/// The size of both disks, in MiB.
-pub(super) const DISK: u64 = 192;
 
 /// What the first process is under other names.
 const COMMANDS: [&str; 2] = ["sleep", "true"];
@@ -56,16 +36,12 @@ const LIMIT: u64 = 240;
 impl Guest {
     /// The features, each with `yes` if it must be there, `no` if it must not.
     pub(super) fn wanted(&self, kernel: &Kernel) -> Vec<(&'static str, &'static str)> {
-        let wanted = |since| {
-            if self.rich && kernel.version() >= since {
-                "yes"
-            } else {
-                "no"
-            }
+        let has = |name: &str| {
+            let mut known = self.features.iter();
+            known.any(|(known, since)| *known == name && kernel.version() >= *since)
         };
-        FEATURES
-            .iter()
-            .map(|(name, since)| (*name, wanted(*since)))
+        guests::features()
+            .map(|name| (name, if has(name) { "yes" } else { "no" }))
             .collect()
     }
 
@@ -92,6 +68,7 @@ impl Guest {
         archive.file("/vm/features", features.as_bytes());
         archive.file("/vm/environment", self.environment(&wanted).as_bytes());
         archive.file("/vm/code", code.as_bytes());
+        archive.file("/vm/line", kernel.flavour.arch.report.as_bytes());
         archive.file("/vm/limit", format!("{LIMIT}\n").as_bytes());
         let mut list = String::new();
         for (
@@ -112,19 +89,22 @@ impl Guest {
             list += &format!("{path}\t{name}\t{folder}\n");
         }
         archive.file("/vm/programs", list.as_bytes());
-        if self.rich {
-            let modules = modules::collect(sh, &kernel.modules()?, &MODULES)?;
-            let list: String = modules
-                .iter()
-                .map(|module| format!("{}\n", module.name))
-                .collect();
-            archive.file("/vm/modules", list.as_bytes());
-            for module in &modules {
-                archive.file(&format!("/vm/modules.d/{}", module.name), &module.bytes);
-            }
-            archive.file("/vm/dax.blocks", disk);
-            archive.file("/vm/disk.blocks", disk);
+        let names = self.modules.iter().map(|(name, _)| *name);
+        let modules = match names.len() {
+            0 => Vec::new(),
+            _ => modules::collect(sh, &kernel.modules()?, &names.collect::<Vec<_>>())?,
+        };
+        let mut list = String::new();
+        for module in &modules {
+            let mut known = self.modules.iter();
+            let settings =
+                known.find_map(|(name, settings)| (*name == module.name).then_some(settings));
+            let _ = writeln!(list, "{}\t{}", module.name, settings.unwrap_or(&""));
+            archive.file(&format!("/vm/modules.d/{}", module.name), &module.bytes);
         }
+        archive.file("/vm/modules", list.as_bytes());
+        archive.file("/vm/disks", self.disks.join("\n").as_bytes());
+        archive.file("/vm/disk", disk);
         Ok(archive.finish())
     }
 
@@ -145,56 +125,33 @@ impl Guest {
         )
     }
 
-    /// The machine, as qemu is told.
-    pub(super) fn machine(&self) -> &'static [&'static str] {
-        if self.rich {
-            &[
-                "-cpu",
-                "max",
-                "-m",
-                "6G",
-                "-object",
-                "memory-backend-ram,id=m0,size=3G",
-                "-object",
-                "memory-backend-ram,id=m1,size=3G",
-                "-numa",
-                "node,nodeid=0,memdev=m0,cpus=0",
-                "-numa",
-                "node,nodeid=1,memdev=m1,cpus=1",
-            ]
-        } else {
-            // Without random numbers of the CPU the kernel has none for minutes, and programs wait for them.
-            &["-cpu", "qemu64,+rdrand", "-m", "2G"]
-        }
-    }
-
     /// What the kernel is told.
-    pub(super) fn command_line(&self) -> String {
-        // The ranges lie beyond the first 4 GiB, with a gap, so that they stay two.
-        let rest = match self.rich {
-            true => format!(
-                "memmap={DISK}M!4G memmap={DISK}M!4608M hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=64 secretmem.enable=1"
-            ),
-            false => "secretmem.enable=0".to_owned(),
-        };
+    pub(super) fn command_line(&self, kernel: &Kernel) -> String {
         // What protects from other programs makes each system call slow where there is a new page table to be emulated.
         // Not a tmpfs, whose files have seals: no other file system that programs come from has them.
-        format!("console=ttyS0 quiet panic=-1 oops=panic mitigations=off rootfstype=ramfs {rest}")
+        // Random numbers of an emulated CPU are as good as any.
+        format!(
+            "console={} quiet panic=-1 oops=panic mitigations=off rootfstype=ramfs random.trust_cpu=on {}",
+            kernel.flavour.arch.console, self.settings
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vm::arch::CLOUD_X86_64;
+    use crate::vm::guests::{AARCH64_4K, POOR, RICH};
 
     #[test]
     fn a_feature_is_there_or_it_is_not() {
         let kernel = |release: &str| Kernel {
             release: release.to_owned(),
+            flavour: &CLOUD_X86_64,
             folder: "/".into(),
             remark: None,
         };
-        let [rich, poor] = &GUESTS;
+        let (rich, poor) = (&RICH, &POOR);
         let has = |guest: &Guest, release: &str, name: &str| {
             let wanted = guest.wanted(&kernel(release));
             wanted
@@ -205,6 +162,8 @@ mod tests {
         assert_eq!(has(rich, "6.1.0-56", "address57"), Some("yes"));
         assert_eq!(has(rich, "5.10.0-30", "address57"), Some("no"));
         assert_eq!(has(poor, "6.1.0-56", "address57"), Some("no"));
+        assert_eq!(has(&AARCH64_4K, "6.12.1", "huge_1gb"), Some("yes"));
+        assert_eq!(has(&AARCH64_4K, "6.12.1", "pkeys"), Some("no"));
         let environment = rich.environment(&rich.wanted(&kernel("5.10.0-30")));
         assert_eq!(
             environment,

@@ -1,11 +1,13 @@
 //! A kernel of Debian: which there are, which one is meant, and its files.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use xshell::Shell;
 
+use super::arch::Flavour;
 use super::debian::{Debian, Installed};
 
 /// The suites that have kernels, in groups: a group that has gone does not take the others with it.
@@ -15,9 +17,8 @@ const SUITES: [&[&str]; 3] = [
     &["trixie", "trixie-security", "trixie-backports", "sid"],
 ];
 
-/// What stands before and after the release in the name of a package. These kernels are small and boot fast.
+/// What stands before the release in the name of a package; after it stands the flavour.
 const PREFIX: &str = "linux-image-";
-const FLAVOUR: &str = "-cloud-amd64";
 
 /// Which kernel is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,7 @@ pub(super) enum Wanted {
 pub(super) struct Kernel {
     /// As `uname` has it, but for the flavour.
     pub(super) release: String,
+    pub(super) flavour: &'static Flavour,
     /// The folder into which its packages are unpacked.
     pub(super) folder: PathBuf,
     /// What could not be as it should, such as lists that are old.
@@ -64,8 +66,8 @@ impl Wanted {
 pub(super) struct Kernels<'a> {
     sh: &'a Shell,
     folder: &'a Path,
-    /// As many as there are groups of suites: the names of their packages, once they were asked.
-    groups: Vec<Option<Group>>,
+    /// By architecture and group of suites: the names of their packages, once they were asked.
+    groups: BTreeMap<(&'static str, usize), Group>,
 }
 
 /// What came of asking a group of suites.
@@ -77,19 +79,20 @@ impl<'a> Kernels<'a> {
         Self {
             sh,
             folder,
-            groups: SUITES.iter().map(|_| None).collect(),
+            groups: BTreeMap::new(),
         }
     }
 
     /// Finds a kernel, and fetches it unless it is kept already.
-    pub(super) fn fetch(&mut self, wanted: &Wanted) -> Result<Kernel> {
+    pub(super) fn fetch(&mut self, wanted: &Wanted, flavour: &'static Flavour) -> Result<Kernel> {
         let folder = self.folder.join("kernels");
-        match self.fetch_by_name(&folder, wanted) {
+        match self.fetch_by_name(&folder, wanted, flavour) {
             Ok(kernel) => Ok(kernel),
-            Err(error) => match kept(&folder, wanted) {
+            Err(error) => match kept(&folder, wanted, flavour) {
                 Some(release) => Ok(Kernel {
-                    folder: folder.join(&release),
+                    folder: folder.join(format!("{release}{}", flavour.suffix)),
                     release,
+                    flavour,
                     remark: Some(format!(
                         "kept from an earlier run, since nothing newer can be had: {error:#}"
                     )),
@@ -99,14 +102,19 @@ impl<'a> Kernels<'a> {
         }
     }
 
-    fn fetch_by_name(&mut self, folder: &Path, wanted: &Wanted) -> Result<Kernel> {
+    fn fetch_by_name(
+        &mut self,
+        folder: &Path,
+        wanted: &Wanted,
+        flavour: &'static Flavour,
+    ) -> Result<Kernel> {
         let mut best: Option<(String, usize)> = None;
         let mut trouble = Vec::new();
         for index in 0..SUITES.len() {
-            match self.ask(index) {
+            match self.ask(flavour, index) {
                 Ok((_, names)) => {
-                    if let Some(release) =
-                        newest(names.iter().filter_map(|name| release_of(name)), wanted)
+                    let releases = names.iter().filter_map(|name| release_of(name, flavour));
+                    if let Some(release) = newest(releases, wanted)
                         && best
                             .as_ref()
                             .is_none_or(|(best, _)| numbers(best) < numbers(release))
@@ -127,14 +135,14 @@ impl<'a> Kernels<'a> {
         };
         let sh = self.sh;
         sh.create_dir(folder)?;
-        let unpacked = folder.join(&release);
+        let unpacked = folder.join(format!("{release}{}", flavour.suffix));
         let (debian, names) = self
-            .ask(index)
+            .ask(flavour, index)
             .as_ref()
             .map_err(|error| anyhow!("{error}"))?;
         // From 7.0 on the image is a shell, and two more packages hold its files.
         let parts = [PREFIX, "linux-binary-", "linux-modules-"]
-            .map(|prefix| format!("{prefix}{release}{FLAVOUR}"));
+            .map(|prefix| format!("{prefix}{release}{}", flavour.suffix));
         let packages: Vec<String> = parts
             .into_iter()
             .filter(|part| names.contains(part))
@@ -144,17 +152,22 @@ impl<'a> Kernels<'a> {
             .with_context(|| format!("the kernel {release} cannot be fetched"))?;
         Ok(Kernel {
             release,
+            flavour,
             folder: unpacked,
             remark: None,
         })
     }
 
     /// Asks a group of suites, unless it has been asked.
-    fn ask(&mut self, index: usize) -> &Group {
-        let (sh, lists) = (self.sh, self.folder.join(format!("apt-{index}")));
-        self.groups[index].get_or_insert_with(|| {
+    fn ask(&mut self, flavour: &Flavour, index: usize) -> &Group {
+        let architecture = flavour.arch.debian;
+        let (sh, lists) = (
+            self.sh,
+            self.folder.join(format!("apt-{architecture}-{index}")),
+        );
+        self.groups.entry((architecture, index)).or_insert_with(|| {
             let names = |debian: &Debian| debian.names(sh, "linux-");
-            let asked = Debian::update(sh, &lists, SUITES[index], Installed::Nothing);
+            let asked = Debian::update(sh, &lists, SUITES[index], architecture, Installed::Nothing);
             let asked = asked.and_then(|debian| names(&debian).map(|names| (debian, names)));
             asked.map_err(|error| format!("{error:#}"))
         })
@@ -162,22 +175,22 @@ impl<'a> Kernels<'a> {
 }
 
 /// The newest of the kernels that are kept.
-fn kept(folder: &Path, wanted: &Wanted) -> Option<String> {
+fn kept(folder: &Path, wanted: &Wanted, flavour: &Flavour) -> Option<String> {
     let entries = fs::read_dir(folder).ok()?;
     let names: Vec<String> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
+    // A folder that is not complete has another ending.
     let whole = names
         .iter()
-        .map(String::as_str)
-        .filter(|name| !name.ends_with(".part"));
+        .filter_map(|name| name.strip_suffix(flavour.suffix));
     newest(whole, wanted).map(str::to_owned)
 }
 
 /// The release in the name of a package, if it is one of a kernel as we take them.
-fn release_of(package: &str) -> Option<&str> {
-    let release = package.strip_prefix(PREFIX)?.strip_suffix(FLAVOUR)?;
+fn release_of<'a>(package: &'a str, flavour: &Flavour) -> Option<&'a str> {
+    let release = package.strip_prefix(PREFIX)?.strip_suffix(flavour.suffix)?;
     // Not the package that stands for the newest of a series, nor one that depends on it.
     (numbers(release).len() >= 3 && !release.contains("rt")).then_some(release)
 }
@@ -242,6 +255,7 @@ impl Kernel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vm::arch::{AARCH64_16K, CLOUD_AARCH64, CLOUD_X86_64};
 
     fn series(name: &str) -> Wanted {
         Wanted::Series(name.to_owned())
@@ -249,14 +263,30 @@ mod tests {
 
     #[test]
     fn a_package_tells_its_release() {
-        assert_eq!(
-            release_of("linux-image-6.1.0-56-cloud-amd64"),
-            Some("6.1.0-56")
-        );
-        assert_eq!(
-            release_of("linux-image-6.12.117+deb12-cloud-amd64"),
-            Some("6.12.117+deb12")
-        );
+        for (package, flavour, release) in [
+            (
+                "linux-image-6.1.0-56-cloud-amd64",
+                &CLOUD_X86_64,
+                "6.1.0-56",
+            ),
+            (
+                "linux-image-6.12.117+deb12-cloud-amd64",
+                &CLOUD_X86_64,
+                "6.12.117+deb12",
+            ),
+            (
+                "linux-image-6.12.117+deb12-cloud-arm64",
+                &CLOUD_AARCH64,
+                "6.12.117+deb12",
+            ),
+            (
+                "linux-image-6.12.117+deb12-arm64-16k",
+                &AARCH64_16K,
+                "6.12.117+deb12",
+            ),
+        ] {
+            assert_eq!(release_of(package, flavour), Some(release));
+        }
         for other in [
             "linux-image-cloud-amd64",
             "linux-image-6.12-cloud-amd64",
@@ -264,7 +294,7 @@ mod tests {
             "linux-image-6.1.0-56-cloud-amd64-unsigned",
             "linux-image-6.1.0-56-amd64",
         ] {
-            assert_eq!(release_of(other), None, "{other}");
+            assert_eq!(release_of(other, &CLOUD_X86_64), None, "{other}");
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Program {
     /// The tests that need a feature, by its name.
     needs: BTreeMap<String, BTreeSet<String>>,
     pub(super) output: Vec<String>,
+    /// Its tests, as the guest lists them before it begins.
+    listed: BTreeSet<String>,
     /// How many tests there are, as the program says at its beginning.
     announced: Option<usize>,
     pub(super) seconds: u64,
@@ -100,6 +102,12 @@ impl Outcome {
                 name: (*name).to_owned(),
                 ..Program::default()
             }),
+            ("test", [test]) => {
+                let Some(program) = self.programs.last_mut() else {
+                    return false;
+                };
+                program.listed.insert((*test).to_owned());
+            }
             ("skip" | "need", _) => return self.read_note(word, rest),
             ("end", [name, seconds, how @ ..]) => {
                 let program = self
@@ -136,9 +144,7 @@ impl Outcome {
     }
 
     /// The guest has ended; these programs were to run in it.
-    ///
-    /// Each comes with the names of its tests.
-    pub(super) fn end(&mut self, end: &End, programs: &[(&str, &[String])]) {
+    pub(super) fn end(&mut self, end: &End, programs: &[&str]) {
         for (name, (found, wanted)) in &self.features {
             if found != wanted && wanted != "any" {
                 self.trouble.push(format!(
@@ -146,7 +152,7 @@ impl Outcome {
                 ));
             }
         }
-        for (name, _) in programs {
+        for name in programs {
             if !self.programs.iter().any(|program| program.name == *name) {
                 let trouble = Some("it did not even begin".to_owned());
                 self.programs.push(Program {
@@ -161,8 +167,7 @@ impl Outcome {
             if !program.ended {
                 program.end("no line that says so");
             }
-            let listed = programs.iter().find(|(name, _)| *name == program.name);
-            program.name_the_lost(listed.map_or(&[], |(_, tests)| tests));
+            program.name_the_lost();
         }
         match end {
             End::Off => {}
@@ -272,8 +277,9 @@ impl Program {
     }
 
     /// Says which tests of the list did not come to an end.
-    fn name_the_lost(&mut self, listed: &[String]) {
-        let lost = listed.iter().filter(|name| !self.tests.contains_key(*name));
+    fn name_the_lost(&mut self) {
+        let lost = self.listed.iter();
+        let lost = lost.filter(|name| !self.tests.contains_key(*name));
         let lost: Vec<&str> = lost.map(String::as_str).collect();
         if let [first, rest @ ..] = &lost[..] {
             let more = if rest.len() > SHOWN { " and more" } else { "" };
@@ -328,14 +334,14 @@ impl Counts {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "guest: release 6.12.1\nguest: feature pkeys yes yes\nguest: begin a.rs\n| running 2 tests\n\
+    const GOOD: &str = "guest: release 6.12.1\nguest: feature pkeys yes yes\nguest: begin a.rs\nguest: test a\nguest: test b\n| running 2 tests\n\
         | test a ... ok\n| test b ... ok\n|\n| test result: ok.\nguest: skip b\tno root\nguest: need a\tpkeys\n\
         guest: end a.rs 3 code 0\nguest: done well 7";
 
     fn read(text: &str, end: End) -> Outcome {
         let mut outcome = Outcome::new("7");
         text.lines().for_each(|line| outcome.read_line(line));
-        outcome.end(&end, &[("a.rs", &["a", "b"].map(String::from))]);
+        outcome.end(&end, &["a.rs"]);
         outcome
     }
 
@@ -372,6 +378,7 @@ mod tests {
                 "|",
                 "guest: skip",
                 "guest: need",
+                "guest: test",
             ]
             .iter()
             .any(|other| {

@@ -6,6 +6,9 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
+use super::arch::Arch;
+use super::toolchain::{self, Toolchain};
+
 /// Test targets that run the compiler, which a guest does not have.
 const WITH_COMPILER: [&str; 1] = ["ui"];
 
@@ -20,8 +23,6 @@ pub(super) struct Program {
     /// The folder of its package, in which cargo starts tests.
     pub(super) folder: PathBuf,
     pub(super) bytes: Vec<u8>,
-    /// The names of its tests; none if it cannot say, being no test or made for another machine.
-    pub(super) tests: Vec<String>,
 }
 
 /// What goes into guests of one architecture.
@@ -32,24 +33,26 @@ pub(super) struct Programs {
 }
 
 /// Builds the tests of one package or of all, and the first process.
-pub(super) fn build(sh: &Shell, target: &str, package: Option<&str>) -> Result<Programs> {
-    let std = cmd!(sh, "rustc --print target-libdir --target {target}")
-        .quiet()
-        .read()?;
-    ensure!(
-        Path::new(&std).is_dir(),
-        "no standard library for {target} is installed here"
-    );
-
+pub(super) fn build(
+    sh: &Shell,
+    folder: &Path,
+    arch: &Arch,
+    package: Option<&str>,
+) -> Result<Programs> {
+    let toolchain = toolchain::find(sh, folder, arch)?;
     let select = match package {
         Some(package) => vec!["--package", package],
         None => vec!["--workspace", "--exclude", "xtask"],
     };
     let faster = FASTER.map(|name| format!("--config=profile.dev.package.{name}.opt-level=1"));
-    println!("building the tests for {target}, without shared libraries");
+    println!(
+        "building the tests for {}, without shared libraries",
+        arch.target
+    );
     let tests = compile(
         sh,
-        target,
+        arch,
+        &toolchain,
         cmd!(
             sh,
             "cargo test --no-run --lib --tests {select...} {faster...}"
@@ -57,7 +60,8 @@ pub(super) fn build(sh: &Shell, target: &str, package: Option<&str>) -> Result<P
     )?;
     let init = compile(
         sh,
-        target,
+        arch,
+        &toolchain,
         cmd!(sh, "cargo build --package xtask --bin vm-init"),
     )?;
     let init = init
@@ -69,16 +73,29 @@ pub(super) fn build(sh: &Shell, target: &str, package: Option<&str>) -> Result<P
 }
 
 /// Runs cargo, and reads what it has built.
-fn compile(sh: &Shell, target: &str, cargo: xshell::Cmd<'_>) -> Result<Vec<Program>> {
-    // With a target named, the flags are for it alone, not for build scripts.
+fn compile(
+    sh: &Shell,
+    arch: &Arch,
+    toolchain: &Toolchain,
+    cargo: xshell::Cmd<'_>,
+) -> Result<Vec<Program>> {
+    // With a target named, the flags are for it alone, not for build scripts. A guest has no debugger, and every byte is
+    // unpacked anew at each start.
     let messages = cargo
-        .args([
-            "--target",
-            target,
-            "--message-format",
-            "json-render-diagnostics",
-        ])
-        .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .args(["--target", arch.target])
+        .args(["--message-format", "json-render-diagnostics"])
+        .args(&toolchain.arguments)
+        .envs(
+            toolchain
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
+        .env(
+            "RUSTFLAGS",
+            "-Ctarget-feature=+crt-static -Cstrip=debuginfo",
+        )
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .quiet()
         .read()
         .context("the programs for the guests do not build")?;
@@ -115,32 +132,9 @@ fn program(sh: &Shell, built: &str, message: &Value) -> Result<Program> {
         .parent()
         .context("a manifest stands in a folder")?
         .to_owned();
-    // A guest has no debugger, and every byte is unpacked anew at each start.
-    let small = format!("{built}.small");
-    cmd!(sh, "strip --strip-debug -o {small} {built}")
-        .quiet()
-        .run()?;
-    let bytes = sh.read_binary_file(&small)?;
-    let is_test = message["profile"]["test"] == true;
-    let tests = if is_test { list(sh, built) } else { Vec::new() };
-    sh.remove_path(&small)?;
     Ok(Program {
         name,
         folder,
-        bytes,
-        tests,
+        bytes: sh.read_binary_file(built)?,
     })
-}
-
-/// Asks a test program for the names of its tests.
-fn list(sh: &Shell, built: &str) -> Vec<String> {
-    let listed = cmd!(sh, "{built} --list --format terse")
-        .quiet()
-        .ignore_stderr()
-        .read();
-    let listed = listed.unwrap_or_default();
-    let names = listed
-        .lines()
-        .filter_map(|line| line.strip_suffix(": test"));
-    names.map(String::from).collect()
 }

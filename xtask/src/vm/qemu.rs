@@ -12,14 +12,13 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
+use super::arch::{Arch, HOST};
 use super::debian::{self, Debian, Installed};
-
-const NAME: &str = "qemu-system-x86_64";
-const PACKAGE: &str = "qemu-system-x86";
 
 /// An emulator that runs here.
 #[derive(Debug)]
 pub(super) struct Qemu {
+    arch: &'static Arch,
     program: PathBuf,
     /// The folder it is unpacked in; none if it is installed.
     unpacked: Option<PathBuf>,
@@ -40,35 +39,33 @@ pub(super) enum End {
 
 impl Qemu {
     /// Takes the one that is installed, or fetches Debian's into `folder`; installs nothing.
-    pub(super) fn find(sh: &Shell, folder: &Path) -> Result<Self> {
-        let installed = cmd!(sh, "{NAME} --version").quiet().ignore_stderr().read();
+    pub(super) fn find(sh: &Shell, folder: &Path, arch: &'static Arch) -> Result<Self> {
+        let name = arch.qemu;
+        let installed = cmd!(sh, "{name} --version").quiet().ignore_stderr().read();
         if let Ok(version) = installed {
             return Ok(Self {
-                program: NAME.into(),
+                arch,
+                program: name.into(),
                 unpacked: None,
                 version: first_line(&version),
             });
         }
-        let unpacked = folder.join("qemu");
+        let unpacked = folder.join(arch.qemu_package);
         if !unpacked.exists() {
-            let codename = debian::codename(sh)?;
-            let suites = [
-                codename.clone(),
-                format!("{codename}-updates"),
-                format!("{codename}-security"),
-            ];
-            let suites: Vec<&str> = suites.iter().map(String::as_str).collect();
+            let suites = debian::suites_of_this_machine(sh)?;
             let debian = Debian::update(
                 sh,
-                &folder.join("apt-qemu"),
-                &suites,
+                &folder.join("apt-tools"),
+                &suites.each_ref().map(String::as_str),
+                HOST,
                 Installed::OfThisMachine,
             )?;
-            let packages = debian.needs(sh, PACKAGE)?;
+            let packages = debian.needs(sh, &[arch.qemu_package])?;
             debian.unpack(sh, &packages, &unpacked)?;
         }
         let mut qemu = Self {
-            program: unpacked.join("usr/bin").join(NAME),
+            arch,
+            program: unpacked.join("usr/bin").join(name),
             unpacked: Some(unpacked),
             version: String::new(),
         };
@@ -113,21 +110,16 @@ impl Qemu {
         File::create(run.console)?;
         let mut command = self.command();
         command
-            .args([
-                "-nodefaults",
-                "-no-user-config",
-                "-display",
-                "none",
-                "-no-reboot",
-                "-machine",
-                "pc",
-            ])
+            .args(["-nodefaults", "-no-user-config", "-no-reboot"])
+            .args(["-display", "none"])
             // Never KVM: it may be there, and hang.
             .args(["-accel", "tcg,thread=multi", "-smp", "2"])
+            .arg("-chardev")
+            .arg(format!("file,id=console,path={}", run.console.display()))
+            .args(["-chardev", "stdio,id=report"])
+            .args(self.arch.board)
             .args(run.machine)
-            .arg("-serial")
-            .arg(format!("file:{}", run.console.display()))
-            .args(["-serial", "stdio", "-append", run.command_line])
+            .args(["-append", run.command_line])
             .arg("-kernel")
             .arg(run.kernel)
             .arg("-initrd")

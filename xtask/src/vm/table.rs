@@ -11,57 +11,60 @@ pub(super) struct Column<'a> {
     pub(super) outcome: &'a Outcome,
 }
 
-/// The cells, with the head as the first row.
-fn cells(columns: &[Column<'_>]) -> Vec<Vec<String>> {
-    let row = |name: &str, cell: &dyn Fn(&Outcome) -> String| {
-        let cells = columns.iter().map(|column| cell(column.outcome));
-        [name.to_owned()]
-            .into_iter()
-            .chain(cells)
-            .collect::<Vec<String>>()
-    };
-    let head = columns.iter().map(|column| column.name.clone());
-    let mut rows = vec![
-        ["passed/skipped/failed".to_owned()]
-            .into_iter()
-            .chain(head)
-            .collect(),
-    ];
-    let features = columns
+/// A row: what it is of, and a cell for each guest.
+fn row(columns: &[Column<'_>], name: &str, cell: impl Fn(&Outcome) -> String) -> Vec<String> {
+    let cells = columns.iter().map(|column| cell(column.outcome));
+    [name.to_owned()].into_iter().chain(cells).collect()
+}
+
+/// The names of the guests.
+fn head(columns: &[Column<'_>]) -> Vec<String> {
+    let names = columns.iter().map(|column| column.name.clone());
+    ["passed/skipped/failed".to_owned()]
+        .into_iter()
+        .chain(names)
+        .collect()
+}
+
+/// A row for each feature.
+fn features(columns: &[Column<'_>]) -> Vec<Vec<String>> {
+    let names = columns
         .iter()
         .flat_map(|column| column.outcome.features.keys().chain(column.outcome.needs()));
-    let features: BTreeSet<&String> = features.collect();
-    for name in features {
-        rows.push(row(name, &|outcome| feature(outcome, name)));
-    }
-    let mut programs = Vec::new();
+    let names: BTreeSet<&String> = names.collect();
+    let row = |name| row(columns, name, |outcome| feature(outcome, name));
+    names.into_iter().map(|name| row(name)).collect()
+}
+
+/// A row for each program.
+fn programs(columns: &[Column<'_>]) -> Vec<Vec<String>> {
+    let mut names = Vec::new();
     for program in columns.iter().flat_map(|column| &column.outcome.programs) {
-        if !programs.contains(&&program.name) {
-            programs.push(&program.name);
+        if !names.contains(&&program.name) {
+            names.push(&program.name);
         }
     }
-    for name in programs {
-        let of = |outcome: &Outcome| {
-            outcome
-                .programs
-                .iter()
-                .find(|program| program.name == *name)
-                .map(|it| it.counts())
-        };
-        rows.push(row(name, &|outcome| {
-            of(outcome).map_or_else(|| "not run".to_owned(), show)
-        }));
-    }
-    rows.push(row("all tests", &|outcome| show(outcome.counts())));
-    rows.push(row("the guest", &|outcome| {
-        if outcome.is_good() {
-            "passed"
-        } else {
-            "FAILED"
-        }
-        .to_owned()
-    }));
-    rows
+    let cell = |outcome: &Outcome, name: &String| {
+        let mut programs = outcome.programs.iter();
+        let program = programs.find(|program| program.name == *name);
+        program.map_or_else(|| "not run".to_owned(), |program| show(program.counts()))
+    };
+    names
+        .into_iter()
+        .map(|name| row(columns, name, |outcome| cell(outcome, name)))
+        .collect()
+}
+
+/// What it all comes to.
+fn sums(columns: &[Column<'_>]) -> Vec<Vec<String>> {
+    let verdict = |outcome: &Outcome| match outcome.is_good() {
+        true => "passed".to_owned(),
+        false => "FAILED".to_owned(),
+    };
+    vec![
+        row(columns, "all tests", |outcome| show(outcome.counts())),
+        row(columns, "the guest", verdict),
+    ]
 }
 
 /// A feature in one guest: whether the machine has it, and what came of the tests that need it.
@@ -94,7 +97,13 @@ fn show(counts: Counts) -> String {
 
 /// The table for a terminal.
 pub(super) fn plain(columns: &[Column<'_>]) -> String {
-    let rows = cells(columns);
+    let parts = [
+        vec![head(columns)],
+        features(columns),
+        programs(columns),
+        sums(columns),
+    ];
+    let rows = parts.concat();
     let width = |index: usize| rows.iter().map(|row| row[index].len()).max().unwrap_or(0);
     let mut text = String::new();
     for row in &rows {
@@ -107,9 +116,9 @@ pub(super) fn plain(columns: &[Column<'_>]) -> String {
     text
 }
 
-/// The table for a page.
+/// The table for a page, without the programs.
 pub(super) fn markdown(columns: &[Column<'_>]) -> String {
-    let rows = cells(columns);
+    let rows = [vec![head(columns)], features(columns), sums(columns)].concat();
     let mut text = String::new();
     for (index, row) in rows.iter().enumerate() {
         let _ = writeln!(text, "| {} |", row.join(" | "));
@@ -121,16 +130,15 @@ pub(super) fn markdown(columns: &[Column<'_>]) -> String {
 }
 
 /// The heading of the section that holds the table, and of the one that it comes before.
-const HEADING: &str = "## Other kernels\n";
+const HEADING: &str = "## Tested on\n";
 const NEXT: &str = "## Licence\n";
 
 /// The section of the README: the table, and what did not run and why.
 pub(super) fn section(columns: &[Column<'_>], not_run: &[(String, String)], date: &str) -> String {
     let mut text = format!(
-        "{HEADING}\nTests that passed, were skipped and failed in emulated machines, those that need a feature by its name, \
-         on {date}. \
-         A rich guest has all the hardware that Linux knows here, a poor one has none of it. `cargo xtask vm --all --markdown` \
-         writes this section.\n\n{}",
+        "{HEADING}\nTests that passed, were skipped and failed in emulated machines on {date}: of each feature those that need it, \
+         and all. A *rich* guest has what Linux knows of this hardware, a *poor* one has none of it. \
+         `cargo xtask vm --all --markdown` writes this section.\n\n{}",
         markdown(columns)
     );
     for (what, why) in not_run {
@@ -189,7 +197,7 @@ mod tests {
             guest: need b\tmseal\nguest: end a.rs 3 code 0\nguest: done well 7";
         let mut outcome = Outcome::new("7");
         text.lines().for_each(|line| outcome.read_line(line));
-        outcome.end(&End::Off, &[("a.rs", &[]), ("b.rs", &[])]);
+        outcome.end(&End::Off, &["a.rs", "b.rs"]);
         outcome
     }
 
@@ -202,7 +210,7 @@ mod tests {
         }];
         let lost = [("aarch64".to_owned(), "no library".to_owned())];
         let section = section(&columns, &lost, "2026-01-02");
-        assert!(section.contains("on 2026-01-02.") && section.contains("| mseal | 0/1/0 |\n"));
+        assert!(section.contains("on 2026-01-02: ") && section.contains("| mseal | 0/1/0 |\n"));
         assert!(section.ends_with("\nNot run: aarch64: no library.\n"));
         let page = "# a\n\n## b\n\n## Licence\n\nfree\n";
         let once = with_section(page, &section);

@@ -1,6 +1,7 @@
 //! The machine of the guest: file systems, modules, disks, and the way out.
 
 use core::time::Duration;
+use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -34,12 +35,12 @@ pub(crate) fn mount_what_the_kernel_offers() -> io::Result<()> {
 
 /// Loads the modules in the order in which the host put them.
 pub(crate) fn load_modules(report: &Report) -> io::Result<()> {
-    let Ok(list) = fs::read_to_string("/vm/modules") else {
-        return Ok(());
-    };
-    for name in list.lines() {
+    let list = fs::read_to_string("/vm/modules")?;
+    for line in list.lines() {
+        let (name, settings) = line.split_once('\t').unwrap_or((line, ""));
         let module = File::open(Path::new("/vm/modules.d").join(name))?;
-        if let Err(error) = finit_module(&module, c"", 0) {
+        let settings = CString::new(settings)?;
+        if let Err(error) = finit_module(&module, &settings, 0) {
             report.line(format_args!(
                 "trouble the module {name} is refused: {error}"
             ))?;
@@ -48,19 +49,24 @@ pub(crate) fn load_modules(report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-/// Fills the disks of persistent memory and mounts them: the first for direct access, the second as a plain disk.
+/// Fills the disks and mounts them.
+///
+/// The host lists them in `/vm/disks`: the device, the folder, the options, with tabs between.
 pub(crate) fn prepare_disks(report: &Report) -> io::Result<()> {
-    for (image, device, folder, options) in [
-        ("/vm/dax.blocks", "/dev/pmem0", "/dax", Some(c"dax")),
-        ("/vm/disk.blocks", "/dev/pmem1", "/disk", None),
-    ] {
-        if !Path::new(image).exists() {
-            continue;
-        }
-        let filled = open_patiently(device).and_then(|disk| fill(&disk, image));
+    for line in fs::read_to_string("/vm/disks")?.lines() {
+        let mut parts = line.split('\t');
+        let (Some(device), Some(folder), Some(options)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(io::Error::other(format!("no disk: {line}")));
+        };
+        let filled = open_patiently(device).and_then(|disk| fill(&disk, "/vm/disk"));
         fs::create_dir_all(folder)?;
-        let mounted =
-            filled.and_then(|()| Ok(mount(device, folder, "ext4", MountFlags::empty(), options)?));
+        let options = CString::new(options)?;
+        let mounted = filled.and_then(|()| {
+            let options = (!options.is_empty()).then_some(&*options);
+            Ok(mount(device, folder, "ext4", MountFlags::empty(), options)?)
+        });
         if let Err(error) = mounted {
             report.line(format_args!("trouble no {folder}: {error}"))?;
         }

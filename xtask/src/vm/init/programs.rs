@@ -46,6 +46,7 @@ pub(crate) fn run(report: &Report) -> io::Result<bool> {
 
 fn run_one(report: &Report, program: &Program<'_>, limit: Duration) -> io::Result<bool> {
     report.line(format_args!("begin {}", program.name))?;
+    list(report, program)?;
     let begin = Instant::now();
     let settings = Settings::read()?;
     fs::write(SKIPPED, "")?;
@@ -104,6 +105,28 @@ fn run_one(report: &Report, program: &Program<'_>, limit: Duration) -> io::Resul
         begin.elapsed().as_secs()
     ))?;
     Ok(ended?.is_some_and(|ended| ended.success()))
+}
+
+/// Reports the names of a program's tests, so that it is known which did not come to an end.
+fn list(report: &Report, program: &Program<'_>) -> io::Result<()> {
+    let listed = Command::new(program.path)
+        .args(["--list", "--format", "terse"])
+        .stdin(Stdio::null())
+        .output()?;
+    if !listed.status.success() {
+        report.line(format_args!(
+            "trouble {} does not tell its tests: {}",
+            program.name, listed.status
+        ))?;
+    }
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    for test in listed
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"))
+    {
+        report.line(format_args!("test {test}"))?;
+    }
+    Ok(())
 }
 
 /// Passes a program's output on, line by line.

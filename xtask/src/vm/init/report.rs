@@ -1,26 +1,19 @@
 //! The serial line to the host, one line for each thing that happened.
 
 use core::fmt::Arguments;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
-
-/// The second serial line: the first is the kernel's.
-#[cfg(not(target_arch = "aarch64"))]
-const LINE: &str = "/dev/ttyS1";
-
-/// The only serial line of the board.
-#[cfg(target_arch = "aarch64")]
-const LINE: &str = "/dev/ttyAMA0";
 
 /// The serial line to the host.
 #[derive(Debug)]
 pub(crate) struct Report(Mutex<File>);
 
 impl Report {
-    /// Opens the line.
+    /// Opens the line that the host names: not the kernel's own.
     pub(crate) fn open() -> io::Result<Self> {
-        let line = OpenOptions::new().write(true).open(LINE)?;
+        let name = fs::read_to_string("/vm/line")?;
+        let line = OpenOptions::new().write(true).open(name)?;
         Ok(Self(Mutex::new(line)))
     }
 
