@@ -401,7 +401,7 @@ fn addresses_are_counted_when_they_are_reserved() {
                     .is_err()
             );
             // Those it has are its own.
-            buffer.resize(64 << 20, 1).unwrap();
+            buffer.resize(8 << 20, 1).unwrap();
         });
         assert!(buffer.iter().all(|&byte| byte == 1));
     });

@@ -334,7 +334,8 @@ impl Counts {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "guest: release 6.12.1\nguest: feature pkeys yes yes\nguest: begin a.rs\nguest: test a\nguest: test b\n| running 2 tests\n\
+    const GOOD: &str = "guest: release 6.12.1\nguest: feature pkeys yes yes\nguest: begin a.rs\n\
+        guest: test a\nguest: test b\n| running 2 tests\n\
         | test a ... ok\n| test b ... ok\n|\n| test result: ok.\nguest: skip b\tno root\nguest: need a\tpkeys\n\
         guest: end a.rs 3 code 0\nguest: done well 7";
 

@@ -136,8 +136,8 @@ const NEXT: &str = "## Licence\n";
 /// The section of the README: the table, and what did not run and why.
 pub(super) fn section(columns: &[Column<'_>], not_run: &[(String, String)], date: &str) -> String {
     let mut text = format!(
-        "{HEADING}\nTests that passed, were skipped and failed in emulated machines on {date}: of each feature those that need it, \
-         and all. A *rich* guest has what Linux knows of this hardware, a *poor* one has none of it. \
+        "{HEADING}\nTests that passed, were skipped and failed in emulated machines on {date}: of each feature those \
+         that need it, and all. A *rich* guest has what Linux knows of this hardware, a *poor* one has none of it. \
          `cargo xtask vm --all --markdown` writes this section.\n\n{}",
         markdown(columns)
     );
