@@ -79,6 +79,16 @@ pub(crate) fn root() -> Feature {
     Feature::of_machine("root", is_root, "needs root")
 }
 
+/// The test was started by cargo, which can build what is missing.
+pub(crate) fn cargo() -> Feature {
+    let is_there = std::env::var_os("CARGO").is_some_and(|cargo| Path::new(&cargo).is_file());
+    Feature::of_machine(
+        "cargo",
+        is_there,
+        "examples are run where cargo can build them",
+    )
+}
+
 /// This is a guest: nobody else lives here, so settings of the machine may be changed.
 pub(crate) fn guest() -> Feature {
     let is_there = std::env::var_os(GUEST).is_some();

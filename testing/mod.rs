@@ -9,6 +9,7 @@
 )]
 
 pub(crate) mod account;
+pub(crate) mod example;
 pub(crate) mod features;
 pub(crate) mod machine;
 pub(crate) mod sound;

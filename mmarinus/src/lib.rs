@@ -84,6 +84,7 @@ mod transfer;
 #[cfg(feature = "zerocopy")]
 mod typed;
 mod unmap;
+mod update;
 pub mod userfault;
 mod view;
 

@@ -12,7 +12,16 @@ use crate::map::Map;
 use crate::perms::Permissions;
 use crate::proc::{Counts, Name, Pages, count, figures, mapping_at};
 
-/// How much of a map is in memory, and in which state: what [`Map::stats`] returns.
+/// What the pages are that are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    PrivateOfNoFile,
+    /// Those of a file, or nobody knows.
+    Private,
+    Shared,
+}
+
+/// How much of a map is in memory, and in which state: what [`Map::stats`] and `Vma::stats` return.
 ///
 /// All figures are in bytes of whole pages. A figure that this kernel does not tell, or not of these pages alone, is `None`.
 ///
@@ -48,6 +57,48 @@ impl Stats {
             guard: counts.guard,
             name,
         }
+    }
+
+    /// Those of whole pages of a size. There is at least one.
+    fn of_pages(address: usize, len: usize, size: usize, of: Of) -> Result<Self, Error> {
+        let failed = |errno| Cause::kernel(Operation::Stats, errno, [len, address]);
+        let pages = match of {
+            Of::PrivateOfNoFile => Pages::PrivateOfNoFile,
+            Of::Private | Of::Shared => Pages::OfAnything,
+        };
+        let shared = of == Of::Shared;
+        let range = address as u64..(address + len) as u64;
+        let mut counts = count(range.clone(), pages).map_err(failed)?;
+        let name = mapping_at(address).map_err(failed)?.name;
+        let of_a_pool = size != page_size();
+
+        // What the pages alone do not tell.
+        if of_a_pool {
+            counts.huge = Some(counts.resident);
+        } else if counts.huge.is_none() && (counts.resident == 0 || Support::thp_size().is_none()) {
+            counts.huge = Some(0);
+        }
+        let no_swap = sysinfo().totalswap == 0;
+        if no_swap {
+            counts.swapped = Some(0);
+        }
+        let mut dirty = match shared {
+            false => counts.own,
+            true if counts.resident == 0 => Some(0),
+            true => None,
+        };
+        if shared && (dirty.is_none() || !no_swap) || counts.huge.is_none() {
+            // That the list changes while it is read is no failure: then the figures are unknown.
+            let figures = figures(range).ok();
+            if shared && !no_swap {
+                counts.swapped = figures.and_then(|figures| figures.swapped);
+            }
+            if shared && dirty.is_none() && !of_a_pool {
+                dirty = figures.and_then(|figures| figures.dirty);
+            }
+            counts.huge = counts.huge.or(figures.and_then(|figures| figures.huge));
+        }
+        Ok(Self::new(len, size, counts, dirty, name))
     }
 
     /// The whole pages of the map, in memory or not.
@@ -216,42 +267,60 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
         if len == 0 {
             return Ok(Stats::of_nothing(self.page_size()));
         }
-        let failed = |errno| Cause::kernel(Operation::Stats, errno, [len, address]);
-        let pages = match self.region().extent().is_anonymous() && !K::SHARED {
-            true => Pages::PrivateOfNoFile,
-            false => Pages::OfAnything,
+        let anonymous = self.region().extent().is_anonymous();
+        let of = match (K::SHARED, anonymous) {
+            (true, _) => Of::Shared,
+            (false, true) => Of::PrivateOfNoFile,
+            (false, false) => Of::Private,
         };
-        let range = address as u64..(address + len) as u64;
-        let mut counts = count(range.clone(), pages).map_err(failed)?;
-        let name = mapping_at(address).map_err(failed)?.name;
-        let of_a_pool = self.page_size() != page_size();
+        Stats::of_pages(address, len, self.page_size(), of)
+    }
+}
 
-        // What the pages alone do not tell.
-        if of_a_pool {
-            counts.huge = Some(counts.resident);
-        } else if counts.huge.is_none() && (counts.resident == 0 || Support::thp_size().is_none()) {
-            counts.huge = Some(0);
-        }
-        let no_swap = sysinfo().totalswap == 0;
-        if no_swap {
-            counts.swapped = Some(0);
-        }
-        let mut dirty = match K::SHARED {
-            false => counts.own,
-            true if counts.resident == 0 => Some(0),
-            true => None,
+#[cfg(feature = "std")]
+impl crate::proc::Vma {
+    /// Counts the pages of the mapping by the state that they are in, as [`Map::stats`] does those of a map:
+    /// `ioctl(PAGEMAP_SCAN)` on `/proc/thread-self/pagemap`.
+    ///
+    /// Another thread may have unmapped it since it was listed: what is counted is what is at its addresses now. Before Linux
+    /// 6.11, huge pages of a pool are told as ordinary ones.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::maps;
+    ///
+    /// for vma in maps()? {
+    ///     let vma = vma?;
+    ///     if vma.name() == b"[stack]" {
+    ///         let stats = vma.stats()?;
+    ///         assert!(stats.resident() > 0 && stats.resident() <= vma.len());
+    ///         println!("{stats}");
+    ///     }
+    /// }
+    /// # Ok::<(), mmarinus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`Map::stats`]; and where nothing is mapped there any more, or a mapping of the kernel's own (`[vsyscall]`), what the
+    /// kernel says of that.
+    ///
+    /// # References
+    ///
+    /// [PAGEMAP_SCAN(2const)](https://man7.org/linux/man-pages/man2/PAGEMAP_SCAN.2const.html),
+    /// [proc_pid_pagemap(5)](https://man7.org/linux/man-pages/man5/proc_pid_pagemap.5.html),
+    /// [proc_pid_smaps(5)](https://man7.org/linux/man-pages/man5/proc_pid_smaps.5.html)
+    pub fn stats(&self) -> Result<Stats, Error> {
+        // Special pages, such as `[vdso]`, belong to no file either, but are nobody's own.
+        let is_ordinary = matches!(self.name(), [] | b"[heap]" | b"[stack]")
+            || self.name().starts_with(b"[anon:");
+        let of = match self.is_shared() {
+            true => Of::Shared,
+            false if self.inode() == 0 && is_ordinary => Of::PrivateOfNoFile,
+            false => Of::Private,
         };
-        if K::SHARED && (dirty.is_none() || !no_swap) || counts.huge.is_none() {
-            // That the list changes while it is read is no failure: then the figures are unknown.
-            let figures = figures(range).ok();
-            if K::SHARED && !no_swap {
-                counts.swapped = figures.and_then(|figures| figures.swapped);
-            }
-            if K::SHARED && dirty.is_none() && !of_a_pool {
-                dirty = figures.and_then(|figures| figures.dirty);
-            }
-            counts.huge = counts.huge.or(figures.and_then(|figures| figures.huge));
-        }
-        Ok(Stats::new(len, self.page_size(), counts, dirty, name))
+        let page_size = self.page_size().unwrap_or(page_size());
+        Stats::of_pages(self.start(), self.len(), page_size, of)
     }
 }

@@ -24,7 +24,7 @@ use crate::error::{Cause, Error, Operation, Reason};
 ///
 /// The kernel makes one of neighbours that agree in everything, and several of a map whose parts differ: so a `Vma` can be
 /// several [`Map`](crate::Map)s, part of one, or memory that no map of this crate knows, such as code and stacks.
-/// [`Map::stats`](crate::Map::stats) tells of a map alone.
+/// [`stats`](Self::stats) tells what of it is in memory, and [`Map::stats`](crate::Map::stats) that of a map alone.
 ///
 /// It displays as a line of `/proc/self/maps`.
 #[derive(Clone, PartialEq, Eq, Hash)]

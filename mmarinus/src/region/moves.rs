@@ -86,9 +86,15 @@ impl Region {
 
     /// Unmaps the pages, or gives the region back with the reason why the kernel keeps them.
     pub(crate) fn emptied(self) -> Result<Self, (Self, Errno)> {
+        let nothing = self.nothing();
+        self.unmap().map(|()| nothing)
+    }
+
+    /// A region without bytes, of which is known what is left to know of this one once its pages are unmapped.
+    pub(crate) fn nothing(&self) -> Self {
         let mut empty = Self::empty(self.page_shift());
         empty.properties = self.properties.of_no_pages();
-        self.unmap().map(|()| empty)
+        empty
     }
 
     /// Grows or shrinks to another length at the same head. A failure changes nothing. Neither is empty.

@@ -70,5 +70,6 @@ mod transfer;
 mod typed;
 mod types;
 mod unmap;
+mod update;
 mod userfault;
 mod view;

@@ -418,3 +418,85 @@ fn figures_are_printed_in_one_line() {
     let map = file_map(3 * page(), Shared);
     assert!(map.stats().unwrap().to_string().contains("(deleted)"));
 }
+
+#[cfg(feature = "std")]
+#[test]
+fn a_mapping_of_the_list_tells_what_its_map_tells() {
+    let status = in_child!({
+        let mut file = file_map(8 * page(), Private);
+        write(&mut file, 2..5);
+        let mut memory = shared(8 * page());
+        write(&mut memory, 0..1);
+        let guarded = Map::bytes(8 * page())
+            .anonymously()
+            .guarded()
+            .with(perms::ReadWrite);
+        let mut guarded = guarded.expect("memory");
+        write(&mut guarded, 1..3);
+        let list = || {
+            mmarinus::maps()
+                .expect("a list")
+                .map(|vma| vma.expect("a map"))
+        };
+        for (address, len, of_map) in [
+            (file.addr(), 8 * page(), stats(&file)),
+            (memory.addr(), 8 * page(), stats(&memory)),
+        ] {
+            let vma = list()
+                .find(|vma| vma.contains(address))
+                .expect("it is listed");
+            assert_eq!((vma.start(), vma.len()), (address, len));
+            assert_eq!(vma.stats().expect("figures"), of_map);
+        }
+        // Its guards may be part of the same mapping, and so may neighbours.
+        let vma = list()
+            .find(|vma| vma.contains(guarded.addr()))
+            .expect("it is listed");
+        let of_vma = vma.stats().expect("figures");
+        assert!(
+            of_vma.resident() >= 2 * page() && of_vma.len() == vma.len(),
+            "{of_vma}"
+        );
+        assert!(
+            of_vma.dirty().is_none_or(|dirty| dirty >= 2 * page()),
+            "{of_vma}"
+        );
+    });
+    assert!(status.success());
+}
+
+#[cfg(feature = "std")]
+#[test]
+fn every_mapping_of_the_list_can_be_counted() {
+    let status = in_child!({
+        for vma in mmarinus::maps().expect("a list") {
+            let vma = vma.expect("a map");
+            match vma.stats() {
+                Ok(stats) => assert!(stats.resident() <= stats.len(), "{vma}: {stats}"),
+                // A page that the kernel shows to all processes; it is listed before Linux 6.11.
+                Err(error) => assert_eq!(vma.name(), b"[vsyscall]", "{vma}: {error}"),
+            }
+        }
+    });
+    assert!(status.success());
+}
+
+#[cfg(feature = "std")]
+#[test]
+fn a_mapping_that_is_gone_has_nothing_or_is_an_error() {
+    let status = in_child!({
+        let map = shared(8 * page());
+        let mut list = mmarinus::maps()
+            .expect("a list")
+            .map(|vma| vma.expect("a map"));
+        let vma = list
+            .find(|vma| vma.contains(map.addr()))
+            .expect("it is listed");
+        map.unmap().expect("it can be unmapped");
+        match vma.stats() {
+            Ok(stats) => assert!(stats.resident() <= vma.len(), "{stats}"),
+            Err(error) => assert_eq!(error.operation(), "stats"),
+        }
+    });
+    assert!(status.success());
+}
