@@ -114,7 +114,7 @@ impl Header {
         } else {
             self.value_len
         };
-        self.key_len as usize + value_len as usize
+        (self.key_len as usize).saturating_add(value_len as usize)
     }
 
     /// The checksum of a record at an offset, so that an old copy of it elsewhere is none.

@@ -303,8 +303,8 @@ impl crate::proc::Vma {
     ///
     /// # Errors
     ///
-    /// As for [`Map::stats`]; and where nothing is mapped there any more, or a mapping of the kernel's own (`[vsyscall]`), what the
-    /// kernel says of that.
+    /// As for [`Map::stats`]; and what the kernel says where nothing is mapped any more, or pages that it shows to all processes
+    /// (`[vsyscall]`).
     ///
     /// # References
     ///

@@ -57,7 +57,7 @@ impl Tree {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         let choice = *random >> 33;
-        if depth == 0 || choice % 7 == 0 {
+        if depth == 0 || choice.is_multiple_of(7) {
             return match choice % 2 {
                 0 => Self::Argument,
                 _ => Self::Number((choice as i64) << (choice % 32)),
@@ -120,6 +120,7 @@ fn random_expressions_mean_what_they_say() {
 #[test]
 fn mistakes_are_sentences() {
     needs!(cargo);
+    assert_eq!(run("jit", &[]).code, Some(1));
     run("jit", &[]).complained("which expression?");
     run("jit", &[""]).complained("it ends where a value should be");
     run("jit", &["1 +"]).complained("it ends where a value should be");

@@ -1,12 +1,12 @@
 //! `kv`: what was acknowledged is there, whatever happens to the process and to the end of the file.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use crate::testing::example::{Said, example, run, run_with_input};
 use crate::testing::{needs, skip, times};
@@ -76,7 +76,7 @@ impl Change {
         let value = format!("{n}-{}", "z".repeat(len));
         Self {
             key: format!("key{}", mixed % 17),
-            value: Some(value).filter(|_| mixed % 7 != 0),
+            value: Some(value).filter(|_| !mixed.is_multiple_of(7)),
         }
     }
 
@@ -345,6 +345,7 @@ fn an_answer_comes_after_its_sync() {
 fn mistakes_are_sentences() {
     needs!(cargo);
     let (_folder, path) = new_file();
+    assert_eq!(run("kv", &[]).code, Some(1));
     run("kv", &[]).complained("which file?");
     run("kv", &["/no/such/folder/store", "list"]).complained("No such file");
     run("kv", &["/", "list"]).complained("kv: /: Is a directory");

@@ -32,6 +32,7 @@ fn a_guest_adds_two_numbers() {
 #[test]
 fn mistakes_are_sentences() {
     needs!(cargo);
+    assert_eq!(run("kvm", &[]).code, Some(1));
     run("kvm", &[]).complained("which numbers?");
     run("kvm", &["2"]).complained("which numbers?");
     run("kvm", &["2", "three"]).complained("three is not a number of 16 bits");

@@ -31,6 +31,7 @@ fn a_file_is_mapped_in_every_way() {
 #[test]
 fn mistakes_are_sentences() {
     needs!(cargo);
+    assert_eq!(run("quickstart", &[]).code, Some(1));
     run("quickstart", &[]).complained("which file?");
     run("quickstart", &["/no/such/file"]).complained("/no/such/file");
     run("quickstart", &["/"]).complained("directory");

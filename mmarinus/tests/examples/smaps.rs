@@ -84,7 +84,7 @@ fn it_draws_what_the_kernel_lists() {
         .expect("a picture")
         .filter(|event| {
             matches!(event, Event::Tag(tag::Rectangle, _, attributes)
-            if attributes.get("class").is_some_and(|class| class.to_string() == "mapping"))
+            if attributes.get("class").is_some_and(|class| **class == *"mapping"))
         });
     assert_eq!(bars.count(), drawn.len());
 }
@@ -94,5 +94,6 @@ fn mistakes_are_sentences() {
     needs!(cargo);
     run("smaps", &["/no/such/folder/picture.svg"])
         .complained("/no/such/folder/picture.svg cannot be written");
+    assert_eq!(run("smaps", &["/"]).code, Some(1));
     run("smaps", &["/"]).complained("/ cannot be written");
 }

@@ -1,7 +1,8 @@
 //! Transitions of a map that stays where it stands: what is in its place after a success, an error and a panic.
 
+use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicU8, Ordering};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 
 use mmarinus::backing::Backing;
 use mmarinus::kind::Kind;
