@@ -143,8 +143,11 @@ pub mod __shared_layout {
 ///
 /// Another map of the same object (a [twin](Map::duplicate), or one in another process) has other addresses, and may use
 /// atomics of other sizes there; whoever makes it sees to it that both agree.
-pub struct SharedBlock<T, P, K: Kind = Private, B: Backing<K> = Anonymous> {
-    /// At least as long as `T`, aligned for it, readable and writable; an access does not fault, and there are no slices.
+///
+/// `SharedBlock<[T], ..>`, by [`Map::into_shared_slice`], is as many of them as there are bytes for.
+pub struct SharedBlock<T: ?Sized, P, K: Kind = Private, B: Backing<K> = Anonymous> {
+    /// At least as long as `T` (whole elements, if that is a slice), aligned for it, readable and writable; an access does not
+    /// fault, and there are no slices of bytes.
     map: Map<P, K, B>,
     layout: PhantomData<T>,
 }
@@ -171,16 +174,64 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
         P: Readable + Writable,
         B: Concurrent<K>,
     {
-        let (size, align) = (size_of::<T>(), align_of::<T>());
+        let size = size_of::<T>();
+        let short = (self.len() < size).then_some((Reason::ShortOfBlock, [size, self.len()]));
+        self.into_block(size, align_of::<T>(), short)
+    }
+
+    /// Takes all of the map for a row of atomics, or of structs of them: rung 2 of [the ladder](crate#the-ladder). Makes no
+    /// system call.
+    ///
+    /// The map is used in this way alone from then on, as by [`into_shared`](Self::into_shared). Unlike
+    /// [`atomics`](Self::atomics), which borrows, the row has the map.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use mmarinus::{Map, Shared, perms};
+    ///
+    /// let map = Map::bytes(800).anywhere().anonymously().with_kind(Shared).with(perms::ReadWrite)?;
+    /// let row = map.into_shared_slice::<AtomicU64>()?;
+    /// assert_eq!(row.len(), 100);
+    /// row[99].store(7, Ordering::Relaxed);
+    /// # Ok::<(), mmarinus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The map comes back.
+    ///
+    /// `EINVAL` if the length of the map is no multiple of the size of `T` or its first byte is not aligned for it, or if atomics
+    /// of one size were made of the map before: a twin of it may still use them.
+    pub fn into_shared_slice<T: SharedLayout>(
+        self,
+    ) -> Result<SharedBlock<[T], P, K, B>, Error<Self>>
+    where
+        P: Readable + Writable,
+        B: Concurrent<K>,
+    {
+        const { assert!(size_of::<T>() != 0, "an element has a size") };
+        let size = size_of::<T>();
+        let is_ragged = !self.len().is_multiple_of(size);
+        let ragged = is_ragged.then_some((Reason::Ragged, [size, self.len()]));
+        self.into_block(size, align_of::<T>(), ragged)
+    }
+
+    /// Takes the map for a block, unless something is in the way: its length, as the caller has checked, its alignment, or atomics.
+    fn into_block<T: ?Sized>(
+        self,
+        size: usize,
+        align: usize,
+        length: Option<(Reason, [usize; 2])>,
+    ) -> Result<SharedBlock<T, P, K, B>, Error<Self>> {
         let width = usize::from(self.region().extent().width());
         let refusal = if width != 0 {
             Some((Reason::WidthFixed, [size, width]))
         } else if !self.addr().is_multiple_of(align) {
             Some((Reason::MisalignedBlock, [align, self.addr()]))
-        } else if self.len() < size {
-            Some((Reason::ShortOfBlock, [size, self.len()]))
         } else {
-            None
+            length
         };
         match refusal {
             None => Ok(SharedBlock {
@@ -195,7 +246,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     }
 }
 
-impl<T, P, K: Kind, B: Backing<K>> SharedBlock<T, P, K, B> {
+impl<T: ?Sized, P, K: Kind, B: Backing<K>> SharedBlock<T, P, K, B> {
     /// Gives the map back, of which atomics of any one size can be made then: nobody borrows the struct any more.
     #[inline]
     pub fn into_map(self) -> Map<P, K, B> {
@@ -215,11 +266,34 @@ impl<T: SharedLayout, P, K: Kind, B: Backing<K>> Deref for SharedBlock<T, P, K, 
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: by the invariant of `map`, which `into_shared`, the only way to a block, has checked:
+        // SAFETY: by the invariant of `map`, which `into_shared`, the only way to a block of a sized type, has checked:
         // - The bytes are aligned for `T`, lie in the map, which is borrowed, and are readable and writable without a fault.
         // - Any bytes are a `T`, all of which are atomics (`SharedLayout`), so that others may write them.
         // - No slices of the map exist (`Concurrent`), and no atomics of other sizes: the block alone has the map.
         unsafe { &*self.map.as_ptr().cast::<T>() }
+    }
+}
+
+impl<T: SharedLayout, P, K: Kind, B: Backing<K>> Deref for SharedBlock<[T], P, K, B> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        let len = self.map.len() / size_of::<T>();
+        // SAFETY: by the invariant of `map`, which `into_shared_slice`, the only way to a block of a slice, has checked:
+        // - The bytes are whole elements, aligned for `T`, in the map, which is borrowed, and are readable and writable without
+        //   a fault; of an empty map there are none, and its address is aligned.
+        // - Any bytes are a `T`, all of which are atomics (`SharedLayout`), so that others may write them.
+        // - No slices of bytes of the map exist (`Concurrent`), and no atomics of other sizes: the block alone has the map.
+        unsafe { core::slice::from_raw_parts(self.map.as_ptr().cast::<T>(), len) }
+    }
+}
+
+impl<T: SharedLayout + fmt::Debug, P, K: Kind, B: Backing<K>> fmt::Debug
+    for SharedBlock<[T], P, K, B>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SharedBlock").field(&&**self).finish()
     }
 }
 
