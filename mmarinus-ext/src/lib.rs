@@ -10,4 +10,6 @@ pub mod ipc;
 pub mod memfd;
 pub mod ring;
 pub mod secret;
+#[cfg(target_has_atomic = "64")]
+pub mod shared;
 pub mod snapshot;

@@ -23,8 +23,8 @@ mmarinus::shared_layout! {
     /// [`Locked::Abandoned`], and so does everybody after it until one says that things are right again.
     ///
     /// Neither taking it nor giving it back is a system call while nobody has to wait (but the first time in each thread, which
-    /// reads `/proc/thread-self/stat`). Who waits looks after 2 to 100 milliseconds whether the owner still lives. Nothing is fair:
-    /// who comes may be faster than who waits.
+    /// reads `/proc/thread-self/stat`, and in each process, which keeps a page that tells it when it was forked). Who waits looks
+    /// after 2 to 100 milliseconds whether the owner still lives. Nothing is fair: who comes may be faster than who waits.
     ///
     /// # Examples
     ///

@@ -6,6 +6,8 @@ mod testing;
 mod common;
 
 mod examples;
+#[cfg(target_has_atomic = "64")]
+mod forked;
 mod grow;
 mod halves;
 mod hostile;
@@ -18,5 +20,7 @@ mod ring;
 mod ring_peers;
 mod seals;
 mod secret;
+#[cfg(target_has_atomic = "64")]
+mod shared;
 mod snapshot;
 mod verify;

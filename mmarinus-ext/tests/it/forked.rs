@@ -1,0 +1,86 @@
+//! Locks and forked children: a child has what its parent shares, and not what its parent holds.
+#![expect(unsafe_code, reason = "safe code has no `fork`")]
+
+use core::ffi::c_int;
+use core::time::Duration;
+
+use mmarinus_ext::shared::{self, Counter, Error, Lock};
+use rustix::process::{Pid, WaitOptions, waitpid};
+
+use crate::testing::in_child;
+
+unsafe extern "C" {
+    fn fork() -> c_int;
+    fn _exit(status: c_int) -> !;
+}
+
+/// Nothing here takes longer, also where it is emulated.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs a closure in a forked process, waits for it, and says whether it ended well. Only in a child of the tests, whose other
+/// thread does nothing but wait.
+fn in_fork(run: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the only other thread waits for this one, so the allocator's lock is free.
+    let pid = unsafe { fork() };
+    if pid == 0 {
+        let status = c_int::from(!run());
+        // SAFETY: it ends the process, with nothing run that the parent runs as well.
+        unsafe { _exit(status) };
+    }
+    let pid = Pid::from_raw(pid).expect("a process was forked");
+    let ended = waitpid(Some(pid), WaitOptions::empty()).expect("a child can be waited for");
+    ended.is_some_and(|(_, status)| status.exit_status() == Some(0))
+}
+
+#[test]
+fn a_forked_child_does_not_have_its_parents_lock() {
+    let status = in_child!({
+        let lock = shared::anonymous::<Lock>().unwrap();
+        let held = lock.lock().unwrap();
+        let mut copy = Some(held);
+        let child_is_kept_out = || {
+            // Its copy of the guard gives nothing back.
+            drop(copy.take());
+            let short = Duration::from_millis(5);
+            lock.try_lock().is_err_and(|error| error == Error::TimedOut)
+                && lock
+                    .lock_within(short)
+                    .is_err_and(|error| error == Error::TimedOut)
+        };
+        assert!(in_fork(child_is_kept_out));
+        assert_eq!(lock.try_lock().unwrap_err(), Error::Deadlock);
+        drop(copy);
+        drop(lock.try_lock().unwrap());
+    });
+    assert!(status.success());
+}
+
+#[test]
+fn what_a_forked_child_dies_with_is_told() {
+    let status = in_child!({
+        let lock = shared::anonymous::<Lock>().unwrap();
+        let counter = shared::anonymous::<Counter>().unwrap();
+        // Known here, so that the child must not take itself for its parent.
+        drop(lock.lock().unwrap());
+        for round in 1..=20 {
+            assert!(in_fork(|| {
+                counter.add(1);
+                let locked = lock.lock_within(PATIENCE);
+                let is_right = locked.as_ref().is_ok_and(|locked| !locked.is_abandoned());
+                core::mem::forget(locked);
+                is_right
+            }));
+            assert_eq!(counter.get(), round);
+            let left = lock.lock_within(PATIENCE).unwrap();
+            assert!(left.is_abandoned());
+            drop(left.or_repair(|| {}));
+        }
+        // A child of a child.
+        assert!(in_fork(|| {
+            let held = lock.lock_within(PATIENCE);
+            held.is_ok() && in_fork(|| lock.try_lock().is_err_and(|e| e == Error::TimedOut))
+        }));
+        assert!(!lock.lock_within(PATIENCE).unwrap().is_abandoned());
+    });
+    assert!(status.success());
+}
