@@ -218,7 +218,8 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
         self.into_block(size, align_of::<T>(), ragged)
     }
 
-    /// Takes the map for a block, unless something is in the way: its length, as the caller has checked, its alignment, or atomics.
+    /// Takes the map for a block, unless something is in the way: its length, as the caller has checked, its alignment, or
+    /// atomics.
     fn into_block<T: ?Sized>(
         self,
         size: usize,

@@ -7,6 +7,9 @@ use mmarinus::{Map, Shared, SharedBlock, SharedLayout, perms};
 
 use crate::memfd::{self, Memfd};
 
+/// A file in memory whose size is sealed.
+type File = Memfd<memfd::SizeSealed>;
+
 /// Shared memory that is used as a `T`, by `Deref`.
 pub type Block<T, B = Anonymous> = SharedBlock<T, perms::ReadWrite, Shared, B>;
 
@@ -95,9 +98,7 @@ pub fn anonymous_slice<T: SharedLayout>(len: usize) -> Result<Block<[T]>, mmarin
 /// # References
 ///
 /// [memfd_create(2)](https://man7.org/linux/man-pages/man2/memfd_create.2.html)
-pub fn file<T: SharedLayout>(
-    name: &str,
-) -> io::Result<(Memfd<memfd::SizeSealed>, Block<T, SizeSealed>)> {
+pub fn file<T: SharedLayout>(name: &str) -> io::Result<(File, Block<T, SizeSealed>)> {
     let memfd = sized(name, size_of::<T>())?;
     let block = of(&memfd)?;
     Ok((memfd, block))
@@ -115,7 +116,7 @@ pub fn file<T: SharedLayout>(
 pub fn file_slice<T: SharedLayout>(
     name: &str,
     len: usize,
-) -> io::Result<(Memfd<memfd::SizeSealed>, Block<[T], SizeSealed>)> {
+) -> io::Result<(File, Block<[T], SizeSealed>)> {
     let memfd = sized(name, len.saturating_mul(size_of::<T>()))?;
     let block = slice_of(&memfd)?;
     Ok((memfd, block))
@@ -135,9 +136,7 @@ pub fn file_slice<T: SharedLayout>(
 /// # References
 ///
 /// [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html)
-pub fn of<T: SharedLayout>(
-    memfd: &Memfd<memfd::SizeSealed>,
-) -> Result<Block<T, SizeSealed>, mmarinus::Error> {
+pub fn of<T: SharedLayout>(memfd: &File) -> Result<Block<T, SizeSealed>, mmarinus::Error> {
     let map = memfd.map_range(0, size_of::<T>()).with_kind(Shared);
     Ok(map.with(perms::ReadWrite)?.into_shared()?)
 }
@@ -158,20 +157,18 @@ pub fn of<T: SharedLayout>(
 ///
 /// # Errors
 ///
-/// `EINVAL`: the length of the file is no multiple of the size of `T`; or memory may not be overcommitted, where the pages of such
-/// a file can vanish. Else as [`Memfd::map`].
+/// `EINVAL`: the length of the file is no multiple of the size of `T`; or memory may not be overcommitted, where the pages of
+/// such a file can vanish. Else as [`Memfd::map`].
 ///
 /// # References
 ///
 /// [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html)
-pub fn slice_of<T: SharedLayout>(
-    memfd: &Memfd<memfd::SizeSealed>,
-) -> Result<Block<[T], SizeSealed>, mmarinus::Error> {
+pub fn slice_of<T: SharedLayout>(memfd: &File) -> Result<Block<[T], SizeSealed>, mmarinus::Error> {
     let map = memfd.map().with_kind(Shared).with(perms::ReadWrite)?;
     Ok(map.into_shared_slice()?)
 }
 
 /// A new file of so many bytes.
-fn sized(name: &str, len: usize) -> Result<Memfd<memfd::SizeSealed>, memfd::Error> {
+fn sized(name: &str, len: usize) -> Result<File, memfd::Error> {
     Ok(Memfd::create(name, len as u64)?.seal_size()?)
 }

@@ -9,8 +9,8 @@ use super::lock::{Lock, Locked};
 mmarinus::shared_layout! {
     /// A flag that something was done, by one thread of all the processes that share it, while the others wait.
     ///
-    /// It is part of a struct of atomics (see [the module](super)), 24 zeros at first. If a thread dies or panics while it does it,
-    /// another does it again: [`Attempt::Again`].
+    /// It is part of a struct of atomics (see [the module](super)), 24 zeros at first. If a thread dies or panics while it does
+    /// it, another does it again: [`Attempt::Again`].
     ///
     /// # Examples
     ///

@@ -15,7 +15,8 @@
 //!
 //! Who should wake others may be killed before. So nobody sleeps for long without looking at both words, and at the owner, again.
 //!
-//! Whoever writes the words otherwise can make a lock be held by several or by none, and make others wait as long as they have time.
+//! Whoever writes the words otherwise can make a lock be held by several or by none, and make others wait as long as they have
+//! time.
 
 use core::time::Duration;
 
