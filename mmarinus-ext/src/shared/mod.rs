@@ -4,7 +4,7 @@
 //! | made by | who shares it | type |
 //! | --- | --- | --- |
 //! | [`anonymous`], [`anonymous_slice`] | threads, and children that are forked afterwards | [`Block<T>`](Block) |
-//! | [`file()`], [`file_slice`] | whoever gets the file, by [`ipc`](crate::ipc) or by inheritance | [`Block<T, SizeSealed>`](Block) |
+//! | [`file()`], [`file_slice`] | whoever gets the file, by [`ipc`](crate::ipc) or as a child | [`Block<T, SizeSealed>`](Block) |
 //! | [`of`], [`slice_of`] | the same, on the receiver's side | [`Block<T, SizeSealed>`](Block) |
 //!
 //! A block lends its struct by `Deref`. The struct is made of atomics alone: an atomic integer, an array, one of the types here,
@@ -23,8 +23,9 @@
 //!
 //! # Peers that lie
 //!
-//! Who can write a lock can hold it for ever, or give it to several. What it protects is then in disorder, but it is atomics all
-//! the same. `lock` and `wait` without a limit of time are for peers that one trusts to get on; for others there is a form with one.
+//! Who can write a lock can hold it for ever, or give it to several. What it protects is then in disorder, but it is atomics
+//! all the same. `lock` and `wait` without a limit of time are for peers that one trusts to get on; for others there is a form
+//! with one.
 //!
 //! # Examples
 //!
