@@ -191,6 +191,12 @@ pub(crate) struct Ended {
 /// How long a child may run. An emulated CPU is slow, and the machine may be busy.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// For how long random programs shall run, if someone says so: `cargo xtask soak` does.
+pub(crate) fn soak_time() -> Option<Duration> {
+    let seconds = std::env::var("MMARINUS_SOAK_SECONDS").ok()?;
+    seconds.parse().ok().map(Duration::from_secs)
+}
+
 /// Runs one test of this binary again, as the child of the block at this place, and waits for it.
 ///
 /// # Panics
@@ -231,7 +237,7 @@ pub(crate) fn rerun(test: &str, place: &str, variables: &[(&str, &str)]) -> Ende
             line.clear();
         }
     });
-    let until = Instant::now() + LIMIT;
+    let until = Instant::now() + LIMIT + soak_time().unwrap_or_default() * 2;
     let mut said = Vec::new();
     let in_time = loop {
         match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {

@@ -5,6 +5,8 @@ use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 
+use mmarinus_sys::Errno;
+
 use crate::backing::{Backing, NoRace};
 use crate::error::{Cause, Error, Operation, Reason};
 use crate::kind::{Kind, Private};
@@ -46,7 +48,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// joined), some may have been sealed, and there is no map in the error.
     ///
     /// - `ENOMEM`: sealing a part of what the kernel holds as one mapping makes more of it than `vm.max_map_count` allows.
-    /// - `ENOSYS`: before Linux 6.10, and on 32-bit kernels.
+    /// - `ENOSYS`: before Linux 6.10, and on 32-bit kernels. The map always comes back.
     ///
     /// # References
     ///
@@ -59,7 +61,8 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
             Err(errno) => {
                 let (address, len) = self.pages();
                 let cause = Cause::kernel(Operation::Mseal, errno, [len, address]);
-                if self.region().is_whole() {
+                // A kernel without the call sealed nothing.
+                if self.region().is_whole() || errno == Errno::NOSYS {
                     return Err(Error::with_map(cause, self));
                 }
                 // Some of several mappings may be sealed. What the type says is still true, but nobody can unmap them.

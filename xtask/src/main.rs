@@ -6,6 +6,7 @@ mod ci;
 mod errors;
 mod features;
 mod no_std;
+mod soak;
 mod test;
 mod tidy;
 mod vm;
@@ -48,6 +49,11 @@ mod flags {
                 /// The pool, such as /sys/kernel/mm/hugepages/hugepages-2048kB.
                 required pool: PathBuf
             }
+            /// Runs random programs on maps against a model, for as long as one likes.
+            cmd soak {
+                /// For so many minutes in all; 10 if nothing is said.
+                optional --minutes minutes: u64
+            }
             /// Runs the tests in emulated machines, on other kernels and with other hardware.
             cmd vm {
                 /// Also the oldest kernel, the newest, and another architecture.
@@ -80,6 +86,7 @@ fn main() -> ExitCode {
         flags::XtaskCmd::Errors(_) => errors::run(&sh).map(|()| true),
         flags::XtaskCmd::Tidy(_) => tidy::run(&sh).map(|()| true),
         flags::XtaskCmd::NoStd(_) => no_std::run(&sh).map(|()| true),
+        flags::XtaskCmd::Soak(args) => soak::run(&sh, args.minutes.unwrap_or(10)).map(|()| true),
         flags::XtaskCmd::Test(args) => test::run(&sh, args.package.as_deref()),
         flags::XtaskCmd::KeepHugePages(args) => test::keep_huge_pages(&args.pool).map(|()| true),
         flags::XtaskCmd::Vm(args) => vm::run(&sh, &args.into()),

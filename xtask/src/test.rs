@@ -10,9 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use huge_pages::HugePages;
-
-pub(crate) use huge_pages::keep as keep_huge_pages;
+pub(crate) use huge_pages::{HugePages, keep as keep_huge_pages};
 pub(crate) use report::Report;
 
 /// The variable that names the file to which a skipped test appends its line; `testing/mod.rs` reads it.

@@ -8,7 +8,7 @@ use mmarinus::{Advice, Errno, Immortal, Map, Private, ProtFlags, Shared};
 
 use crate::common::{Vma, anonymous, bytes_of, is_free, page, patterned, shared};
 use crate::raw::{self, stable};
-use crate::testing::{in_child, needs};
+use crate::testing::{in_child, needs, skip};
 
 /// A sealed map full of a byte.
 fn sealed(len: usize, value: u8) -> Immortal<perms::Read> {
@@ -104,4 +104,27 @@ fn what_a_sealed_map_lends_is_a_map() {
 fn nothing_is_sealed_without_a_call() {
     let map = anonymous(0).mseal().unwrap();
     assert!(map.as_static().is_empty() && map.is_empty());
+}
+
+#[test]
+fn without_the_call_a_map_in_pieces_comes_back() {
+    if let Err(why) = raw::can_forbid() {
+        skip!("{why}");
+    }
+    let status = in_child!({
+        raw::forbid(&[raw::Call::Mseal], Errno::NOSYS).unwrap();
+        let mut map = anonymous(3 * page());
+        map.fill(7);
+        // The kernel holds it as several mappings.
+        map.advise(page()..2 * page(), Advice::DONTDUMP).unwrap();
+        let addr = map.addr();
+        let error = map.mseal().unwrap_err();
+        assert_eq!(error.errno(), Errno::NOSYS);
+        let mut map = error.into_map().expect("nothing was sealed");
+        assert!(map.iter().all(|&byte| byte == 7));
+        map.fill(8);
+        map.unmap().unwrap();
+        assert!(is_free(addr, 3 * page()));
+    });
+    assert!(status.success(), "{status}");
 }

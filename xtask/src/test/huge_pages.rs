@@ -22,11 +22,11 @@ const PAGE_KIB: u64 = 2048;
 
 /// Huge pages that are reserved as long as this lives.
 #[derive(Debug)]
-pub(super) struct HugePages(Option<Child>);
+pub(crate) struct HugePages(Option<Child>);
 
 impl HugePages {
     /// Reserves them, and says what came of it. Without them the tests that need some are skipped.
-    pub(super) fn reserve() -> Self {
+    pub(crate) fn reserve() -> Self {
         if !rustix::process::geteuid().is_root() {
             println!("not root: no huge pages are reserved, and tests that need some are skipped");
             return Self(None);
