@@ -37,10 +37,13 @@ mod steps;
 #[path = "model/subject.rs"]
 mod subject;
 
-use testing::sound;
+use testing::{skip, sound};
 
 #[test]
 fn programs_do_what_the_model_does() {
+    if testing::features::guest().is_there {
+        skip!("random programs take minutes in a guest");
+    }
     run::warm_up();
     sound!(huge, {
         run::programs(false);
@@ -49,6 +52,9 @@ fn programs_do_what_the_model_does() {
 
 #[test]
 fn pages_are_there_when_the_model_says_so() {
+    if testing::features::guest().is_there {
+        skip!("random programs take minutes in a guest");
+    }
     run::warm_up();
     sound!(huge, {
         run::programs(true);
