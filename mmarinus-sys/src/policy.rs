@@ -185,15 +185,15 @@ pub fn get_thp_disable() -> Result<ThpDisable> {
 /// `prctl(PR_SET_MEMORY_MERGE, merge, 0, 0, 0)`—Lets the kernel merge equal pages of all private anonymous memory of the
 /// process (KSM), or stops that and takes merged pages apart again (since Linux 6.4).
 ///
-/// Equal pages are shared until one is written, so how long a write takes tells what other pages hold. See
-/// [`mremap_fixed`](crate::mremap_fixed) for what that does to moves, which must not be under way in other threads.
+/// Equal pages are shared until one is written, so how long a write takes tells what other pages hold.
 ///
 /// # Examples
 ///
 /// ```
 /// use mmarinus_sys::{Errno, get_memory_merge, set_memory_merge};
 ///
-/// match set_memory_merge(true) {
+/// // SAFETY: no other thread moves pages.
+/// match unsafe { set_memory_merge(true) } {
 ///     Ok(()) => assert!(get_memory_merge()?), // for all of the process
 ///     Err(errno) => assert_eq!(errno, Errno::INVAL), // an older kernel, or one without KSM
 /// }
@@ -206,13 +206,19 @@ pub fn get_thp_disable() -> Result<ThpDisable> {
 /// - `EINVAL`: the kernel is older than 6.4 or built without KSM.
 /// - `ENOMEM`: no memory for the work.
 ///
+/// # Safety
+///
+/// If merging is turned on, no other thread is in a move to a fixed place ([`mremap_fixed`](crate::mremap_fixed)) that rests on
+/// its pages not being merged: a signal then ends the move after its target was unmapped, or makes it begin anew and unmap what
+/// another thread has mapped there.
+///
 /// # References
 ///
 /// [PR_SET_MEMORY_MERGE(2const)](https://man7.org/linux/man-pages/man2/PR_SET_MEMORY_MERGE.2const.html)
 #[doc(alias = "prctl")]
 #[doc(alias = "PR_SET_MEMORY_MERGE")]
-pub fn set_memory_merge(merge: bool) -> Result<()> {
-    // SAFETY: merged pages keep their bytes.
+pub unsafe fn set_memory_merge(merge: bool) -> Result<()> {
+    // SAFETY: merged pages keep their bytes, and the caller answers for moves that are under way.
     unsafe { prctl(raw::PR_SET_MEMORY_MERGE, [usize::from(merge), 0])? };
     Ok(())
 }

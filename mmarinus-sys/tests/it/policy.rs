@@ -136,7 +136,8 @@ fn equal_pages_are_merged() {
         let before = Pages::new(1);
         before.set(0, 7);
         assert_eq!(get_memory_merge(), Ok(false));
-        set_memory_merge(true).expect("merging");
+        // SAFETY: no thread moves pages in this child.
+        unsafe { set_memory_merge(true) }.expect("merging");
         assert_eq!(get_memory_merge(), Ok(true));
         let after = Pages::new(1);
         for pages in [&before, &after] {
@@ -145,7 +146,8 @@ fn equal_pages_are_merged() {
                 "maps old and new may be merged"
             );
         }
-        set_memory_merge(false).expect("no merging");
+        // SAFETY: as above.
+        unsafe { set_memory_merge(false) }.expect("no merging");
         assert_eq!(get_memory_merge(), Ok(false));
         assert!(!Vma::at(after.addr()).expect("a line").has("mg"));
         assert_eq!(before.get(0), 7);

@@ -17,7 +17,8 @@ static OF_PROCESS: Gate = Gate::new();
 /// Lets the kernel merge the pages of the whole process, or not, while none are moved.
 pub(crate) fn of_process(merge: bool) -> Result<(), Errno> {
     let _alone = OF_PROCESS.close();
-    sys::set_memory_merge(merge)
+    // SAFETY: nobody is inside, so none of our moves is under way.
+    unsafe { sys::set_memory_merge(merge) }
 }
 
 /// Pages that are not merged as long as this lives.

@@ -377,6 +377,12 @@ pub(crate) fn between_signals(run: impl FnOnce() + Send + 'static) -> usize {
     signals
 }
 
+/// Lets the kernel merge all pages of the process, or not, whoever moves some meanwhile. Only in a child.
+pub(crate) fn merge_behind_the_back(merge: bool) {
+    // SAFETY: none: it breaks what moves rest on, so that they fail half way, in a child that has nothing to lose.
+    unsafe { mmarinus_sys::set_memory_merge(merge) }.expect("it was possible before");
+}
+
 /// Runs a closure in a forked process, waits for it, and says whether it ended well. Only in a child.
 ///
 /// The closure allocates nothing: another thread may have held the lock of the allocator when the process was forked.

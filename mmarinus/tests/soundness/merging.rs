@@ -14,7 +14,7 @@ use mmarinus::process::MlockAllFlags;
 use mmarinus::{Advice, Errno, Map, Private, ProtFlags, Reservation, Source, process};
 
 use crate::common::{Vma, anonymous, page};
-use crate::raw::between_signals;
+use crate::raw::{between_signals, merge_behind_the_back};
 use crate::testing::{in_child, needs, skip, sound, times};
 
 /// Says that it is done, also by a panic.
@@ -105,7 +105,7 @@ fn a_move_that_fails_half_way_leaves_no_hole_behind() {
                 scope.spawn(|| {
                     while !done.load(Relaxed) {
                         for merge in [false, true] {
-                            mmarinus_sys::set_memory_merge(merge).expect("it was possible before");
+                            merge_behind_the_back(merge);
                         }
                     }
                 });
