@@ -6,15 +6,7 @@ use anyhow::Result;
 use xshell::{Shell, cmd};
 
 use crate::features::{self, Features};
-use crate::{no_std, test, tidy};
-
-/// The crates that are published, in the order of their dependencies.
-const PUBLISHED: [&str; 4] = [
-    "mmarinus-sys",
-    "mmarinus",
-    "mmarinus-ext",
-    "mmarinus-ordeal",
-];
+use crate::{no_std, package, test, tidy};
 
 type Section = fn(&Shell) -> Result<()>;
 
@@ -26,7 +18,7 @@ pub(crate) fn run(sh: &Shell) -> Result<bool> {
         ("docs", docs),
         ("tidy", tidy::run),
         ("no_std", no_std::run),
-        ("package", package),
+        ("package", package::run),
     ];
     let mut failed = Vec::new();
     for (name, section) in sections {
@@ -81,18 +73,9 @@ fn clippy(sh: &Shell) -> Result<()> {
     Ok(())
 }
 
-/// The docs of all crates together, and of each alone with all its features, as they are built for readers.
+/// The docs of all crates together; [`package`] builds those of each with all its features, as readers get them.
 fn docs(sh: &Shell) -> Result<()> {
-    let _deny = sh.push_env("RUSTDOCFLAGS", "-D warnings");
-    cmd!(sh, "cargo doc --workspace --no-deps").run()?;
-    for krate in PUBLISHED {
-        cmd!(sh, "cargo doc --package {krate} --no-deps --all-features").run()?;
-    }
-    Ok(())
-}
-
-/// What would be published, built from the packages alone.
-fn package(sh: &Shell) -> Result<()> {
-    let packages = PUBLISHED.iter().flat_map(|krate| ["--package", krate]);
-    Ok(cmd!(sh, "cargo package --allow-dirty {packages...}").run()?)
+    Ok(cmd!(sh, "cargo doc --workspace --no-deps")
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()?)
 }

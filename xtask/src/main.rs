@@ -6,6 +6,7 @@ mod ci;
 mod errors;
 mod features;
 mod no_std;
+mod package;
 mod soak;
 mod test;
 mod tidy;
@@ -37,6 +38,8 @@ mod flags {
             cmd errors {}
             /// Builds what is no_std into libraries that fail as soon as std links.
             cmd no-std {}
+            /// Packs what is published, and builds and documents the packages by themselves.
+            cmd package {}
             /// Holds the rules of the house against every file.
             cmd tidy {}
             /// Runs every test of every crate, and says what ran and what was skipped.
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         flags::XtaskCmd::Tidy(_) => tidy::run(&sh).map(|()| true),
         flags::XtaskCmd::NoStd(_) => no_std::run(&sh).map(|()| true),
         flags::XtaskCmd::Soak(args) => soak::run(&sh, args.minutes.unwrap_or(10)).map(|()| true),
+        flags::XtaskCmd::Package(_) => package::run(&sh).map(|()| true),
         flags::XtaskCmd::Test(args) => test::run(&sh, args.package.as_deref()),
         flags::XtaskCmd::KeepHugePages(args) => test::keep_huge_pages(&args.pool).map(|()| true),
         flags::XtaskCmd::Vm(args) => vm::run(&sh, &args.into()),
