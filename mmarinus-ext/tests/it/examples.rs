@@ -1,5 +1,6 @@
 //! The examples, run as programs of their own on real input.
 
+use std::io::{Seek, Write};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -54,5 +55,58 @@ fn share() {
     for args in [&["/nonexistent", "word"][..], &["one"]] {
         let failed = run(&share, args);
         assert!(!failed.status.success() && failed.stderr.starts_with(b"share: "));
+    }
+}
+
+/// Runs an example to its end, with the bytes of a file as its input.
+fn run_with_input(example: &PathBuf, args: &[&str], input: &[u8]) -> Output {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input).unwrap();
+    file.rewind().unwrap();
+    let mut command = Command::new(example);
+    let output = command.args(args).stdin(file).output();
+    output.expect("an example can be started")
+}
+
+#[test]
+fn log() {
+    let Some(log) = built("log") else {
+        skip!("the examples are not built here");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let path = path.to_str().unwrap();
+    // More than the steps in which memory is committed.
+    let lines: Vec<String> = (0..100_000).map(|line| format!("event {line}")).collect();
+    let text = lines.join("\n") + "\n";
+    let first = run_with_input(&log, &[path, "event 77777"], text.as_bytes());
+    assert!(
+        first.status.success(),
+        "{}",
+        String::from_utf8_lossy(&first.stderr)
+    );
+    let told = format!("100000 records, {} bytes of them new\n", text.len());
+    let expected = format!("77777: event 77776\n77778: event 77777\n{told}");
+    assert_eq!(String::from_utf8_lossy(&first.stdout), expected);
+    assert_eq!(std::fs::read(path).unwrap(), text.as_bytes());
+
+    // A crash tore the last record: it is gone, and the next one stands in its place.
+    let torn = format!("{text}half of a rec");
+    std::fs::write(path, &torn).unwrap();
+    let second = run_with_input(&log, &[path, "over"], b"\nstarted over");
+    let expected = "100001: \n100002: started over\n100002 records, 14 bytes of them new\n";
+    assert_eq!(String::from_utf8_lossy(&second.stdout), expected);
+    let whole = format!("{text}\nstarted over\n");
+    assert_eq!(std::fs::read(path).unwrap(), whole.as_bytes());
+
+    // Nothing new; the first record has none before it.
+    let third = run_with_input(&log, &[path, "event 0"], b"");
+    let expected = "1: event 0\n100002 records, 0 bytes of them new\n";
+    assert_eq!(String::from_utf8_lossy(&third.stdout), expected);
+
+    let folder = folder.path().to_str().unwrap();
+    for args in [&[folder, "word"][..], &["one"]] {
+        let failed = run_with_input(&log, args, b"");
+        assert!(!failed.status.success() && failed.stderr.starts_with(b"log: "));
     }
 }
