@@ -29,8 +29,9 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     ///
     /// # Errors
     ///
-    /// The map comes back as it was. `mprotect` can stop half way; then what it changed is changed back, and only if the kernel
-    /// refuses that as well is there no map in the error: it has been unmapped.
+    /// The map comes back as it was. If the kernel may hold it as several mappings (parts of it were locked, advised or joined),
+    /// `mprotect` can stop half way; then what it changed is changed back, and only if the kernel refuses that as well is there
+    /// no map in the error: it has been unmapped.
     ///
     /// - `EACCES`: the map is shared and its file was not open for writing, or a policy forbids executable pages.
     /// - `EINVAL`: the permissions have bits other than reading, writing and executing.
@@ -68,11 +69,11 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
         }
     }
 
-    /// Gives all pages the permissions that the type says, after a change of them failed.
+    /// Gives all pages the permissions that the type says, after `mprotect` failed.
     #[cold]
     pub(crate) fn roll_back(self, cause: Cause) -> Error<Self> {
         let (perms, region) = self.into_region();
-        let Unchanged { region, cause } = roll_back(region, perms.flags(), cause);
+        let Unchanged { region, cause } = unchanged(region, perms.flags(), cause);
         match region {
             // SAFETY: the pages have the permissions that they had; kind and backing stay.
             Some(region) => Error::with_map(cause, unsafe { Self::from_region(perms, region) }),
@@ -110,7 +111,7 @@ fn reprotect_any<K: Kind>(
     if let Err(errno) = changed {
         let (address, len) = region.pages();
         let cause = Cause::kernel(Operation::Mprotect, errno, [len, address]);
-        return Err(roll_back(region, old, cause));
+        return Err(unchanged(region, old, cause));
     }
     if !region.is_huge() || region.len() == 0 {
         return Ok(region);
@@ -123,6 +124,19 @@ fn reprotect_any<K: Kind>(
         }
         _ => Ok(region),
     }
+}
+
+/// What is left after `mprotect` failed. One mapping it changes as a whole or not at all: it refuses, and cuts the mapping out of
+/// what it is part of, before it changes anything.
+#[cold]
+fn unchanged(region: Region, old: ProtFlags, cause: Cause) -> Unchanged {
+    if region.is_whole() {
+        return Unchanged {
+            region: Some(region),
+            cause,
+        };
+    }
+    roll_back(region, old, cause)
 }
 
 /// Gives all pages the permissions back that they had, after a change of them failed.

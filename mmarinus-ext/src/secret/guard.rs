@@ -33,7 +33,8 @@ impl<'secret> Reading<'secret> {
     ///
     /// # Errors
     ///
-    /// [`Error::Map`] with `ENOMEM`: the kernel has no memory for that. The bytes stay as they are until the next guard.
+    /// [`Error::Map`] with `ENOMEM` or `EPERM`: the kernel has no memory for that, or a sandbox forbids it. The bytes stay
+    /// as they are until the next guard.
     ///
     /// # References
     ///

@@ -9,8 +9,21 @@
 //! | who runs past the end of other memory | faults at a guard page | faults at a guard page |
 //!
 //! In both, its pages are inaccessible but for the life of a guard that [`Secret::read`] or [`Secret::write`] gave; whoever
-//! reads out of bounds at other times faults. When it is dropped it is overwritten with zeros, by writes that the compiler does
-//! not leave out.
+//! reads out of bounds at other times faults.
+//!
+//! # What is left of it
+//!
+//! When it is dropped it is overwritten with zeros, by writes that the compiler does not leave out, and unmapped. Three things
+//! keep it from being overwritten, and then it is unmapped only:
+//!
+//! - The kernel refuses to open its pages (`mprotect`), which a sandbox can make it do. (Those whose guard to write was forgotten
+//!   are open.)
+//! - It is never dropped: it was leaked, or the process was killed, or called `exec`, `exit` or `abort`.
+//! - [`Error::Gone`] was told of it.
+//!
+//! Memory that is unmapped is reached by no process: the kernel clears it before anybody gets it. It clears memory of
+//! `memfd_secret` at once. All other memory keeps its bytes until it is used again, unless the machine runs with
+//! `init_on_free=1`; whoever reads the machine's memory chips could find them.
 //!
 //! What is copied out of it, in a local variable or a register, is on its own: use it where it is.
 //!

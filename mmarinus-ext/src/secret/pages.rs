@@ -2,10 +2,10 @@
 
 use core::mem;
 
-use mmarinus::backing::{Backing, NoRace};
+use mmarinus::backing::{Anonymous, Backing, NoRace};
 use mmarinus::kind::Kind;
 use mmarinus::perms::Permissions;
-use mmarinus::{Map, perms};
+use mmarinus::{Map, Private, perms};
 use zeroize::Zeroize;
 
 use super::error::Error;
@@ -79,13 +79,37 @@ impl<K: Kind, B: NoRace<K>> Pages<K, B> {
         }
     }
 
-    /// Overwrites them with zeros.
-    pub(super) fn wipe(&mut self) {
-        // Of pages that do not open nothing can be written; the kernel wipes those of `memfd_secret` itself.
-        if self.open_to_write().is_ok() {
-            self.bytes_mut().zeroize();
+    /// Overwrites them with zeros, if they may be written or can be opened for that.
+    pub(super) fn wipe(&mut self) -> Result<(), Error> {
+        if !matches!(self, Self::Writable(_)) {
+            self.open_to_write()?;
+        }
+        self.bytes_mut().zeroize();
+        Ok(())
+    }
+}
+
+impl Pages<Private, Anonymous> {
+    /// Gives the memory back, whatever it allows: they are zeros afterwards. For pages that do not open, and may not be unmapped
+    /// either.
+    pub(super) fn empty(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Closed(map) => empty(map),
+            Self::Readable(map) => empty(map),
+            Self::Writable(map) => empty(map),
+            Self::Gone => Err(Error::Gone),
         }
     }
+}
+
+/// Gives memory back: `madvise`.
+fn empty<P: Permissions>(map: &mut Map<P, Private, Anonymous>) -> Result<(), Error> {
+    if map.discard(..).is_err() {
+        // Before Linux 5.18 that is not for locked pages.
+        map.unlock(..)?;
+        map.discard(..)?;
+    }
+    Ok(())
 }
 
 /// Why a change failed, and the pages as they are.
@@ -101,16 +125,39 @@ fn kept<P, K: Kind, B: Backing<K>>(
 mod tests {
     use super::*;
 
-    #[test]
-    fn wiped_pages_are_zeros() {
+    /// Pages of 5000 bytes that are not 0.
+    fn filled() -> Pages<Private, Anonymous> {
         let map = Map::bytes(5000).anonymously().with(perms::ReadWrite);
         let mut pages = Pages::Writable(map.unwrap());
         pages.bytes_mut().fill(7);
+        pages
+    }
+
+    #[test]
+    fn wiped_pages_are_zeros() {
+        let mut pages = filled();
         pages.close().unwrap();
         assert!(pages.bytes().is_empty() && pages.bytes_mut().is_empty());
-        pages.wipe();
+        pages.wipe().unwrap();
         pages.open().unwrap();
         assert!(pages.bytes_mut().is_empty());
         assert_eq!(pages.bytes(), [0; 5000]);
+    }
+
+    #[test]
+    fn emptied_pages_are_zeros() {
+        type Open = fn(&mut Pages<Private, Anonymous>) -> Result<(), Error>;
+        for open in [Pages::close as Open, Pages::open, Pages::open_to_write] {
+            let mut pages = filled();
+            if let Pages::Writable(map) = &pages {
+                map.lock(..).unwrap();
+            }
+            open(&mut pages).unwrap();
+            pages.empty().unwrap();
+            pages.open().unwrap();
+            assert_eq!(pages.bytes(), [0; 5000]);
+        }
+        let mut gone = Pages::<Private, Anonymous>::Gone;
+        assert!(gone.empty().is_err() && gone.wipe().is_err());
     }
 }

@@ -10,7 +10,8 @@ use super::error::Error;
 use super::guard::{Reading, Writing};
 use super::pages::Pages;
 
-/// As many secret bytes as were asked for, inaccessible but for the life of a guard, and wiped when dropped.
+/// As many secret bytes as were asked for, inaccessible but for the life of a guard, and wiped when dropped
+/// ([how, and where not](super#what-is-left-of-it)).
 ///
 /// See [the module](super). It takes whole pages, and what is locked in memory counts: `RLIMIT_MEMLOCK`. So many small keys
 /// better share one.
@@ -164,7 +165,8 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// - [`Error::Map`] with `ENOMEM`: the kernel has no memory for that. The secret is there.
+    /// - [`Error::Map`] with `ENOMEM` or `EPERM`: the kernel has no memory for that, or a sandbox forbids it. The secret is
+    ///   there.
     /// - [`Error::Gone`]: an earlier change failed half way.
     ///
     /// # References
@@ -226,10 +228,12 @@ impl Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        match &mut self.memory {
+        // What cannot be is said in the docs of the module; nobody could be told here.
+        let _ = match &mut self.memory {
+            // The kernel clears these when they are unmapped, in any case.
             Memory::Hidden(pages) => pages.wipe(),
-            Memory::Locked(pages) => pages.wipe(),
-        }
+            Memory::Locked(pages) => pages.wipe().or_else(|_| pages.empty()),
+        };
     }
 }
 

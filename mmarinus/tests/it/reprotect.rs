@@ -5,7 +5,7 @@ use std::fs::File;
 use mmarinus::backing::Backing;
 use mmarinus::kind::Kind;
 use mmarinus::perms::{self, Permissions, Unknown};
-use mmarinus::{Errno, Error, Map, Private, ProtFlags, Shared};
+use mmarinus::{Advice, Errno, Error, Map, Private, ProtFlags, Shared};
 
 use crate::common::{
     Vma, anonymous, bytes_of, disk_file, exposed, file_map, is_free, limit, page, patterned, shared,
@@ -194,6 +194,8 @@ fn a_change_that_cannot_be_taken_back_loses_the_map() {
     }
     let status = in_child!({
         let map = anonymous(64 * page());
+        // So the kernel holds it as three mappings.
+        map.advise(page()..2 * page(), Advice::RANDOM).unwrap();
         let pages = map.pages();
         raw::forbid(&[Call::Mprotect], Errno::ACCESS).unwrap();
         let error = map.reprotect(perms::Read).unwrap_err();
@@ -212,4 +214,35 @@ fn a_change_that_cannot_be_taken_back_loses_the_map() {
         );
     });
     assert!(status.success());
+}
+
+#[test]
+fn one_mapping_that_is_kept_as_it_is_comes_back() {
+    if let Err(why) = raw::can_forbid() {
+        skip!("{why}");
+    }
+    for errno in [Errno::PERM, Errno::NOMEM] {
+        let status = in_child!({
+            // Beside others that the kernel holds as one mapping with it.
+            let (_before, rest) = anonymous(6 * page()).split(2 * page()).unwrap();
+            let (mut map, _after) = rest.split(2 * page()).unwrap();
+            map.fill(7);
+            // About all of it.
+            map.advise(.., Advice::DONTDUMP).unwrap();
+            map.lock(..).unwrap();
+            let addr = map.addr();
+            raw::forbid(&[Call::Mprotect], errno).unwrap();
+            let error = map.reprotect(perms::Read).unwrap_err();
+            assert_eq!(error.errno(), errno);
+            let error = error.into_map().unwrap().reprotect(perms::None);
+            let mut map = error.unwrap_err().into_map().unwrap();
+            assert_eq!(map.addr(), addr);
+            assert_eq!(Vma::of(&map).perms, "rw-p");
+            map[0] = 1;
+            assert_eq!(map[1], 7);
+            let empty = anonymous(0).reprotect(perms::Read);
+            assert!(empty.is_ok(), "there is nothing to refuse");
+        });
+        assert!(status.success());
+    }
 }
