@@ -1,29 +1,11 @@
 //! The examples, run as programs of their own on real input.
 
-use std::io::{Seek, Write};
-use std::path::PathBuf;
-use std::process::{Command, Output};
-
-use crate::testing::skip;
-
-/// An example as it was built beside this test; none if only the tests were built.
-fn built(name: &str) -> Option<PathBuf> {
-    let test = std::env::current_exe().expect("the path of this test binary");
-    let example = test.parent()?.parent()?.join("examples").join(name);
-    example.exists().then_some(example)
-}
-
-/// Runs an example to its end.
-fn run(example: &PathBuf, args: &[&str]) -> Output {
-    let output = Command::new(example).args(args).output();
-    output.expect("an example can be started")
-}
+use crate::testing::example::{run, run_with_input};
+use crate::testing::{needs, skip};
 
 #[test]
 fn share() {
-    let Some(share) = built("share") else {
-        skip!("the examples are not built here");
-    };
+    needs!(cargo);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("text");
     // More than the ring holds comes back.
@@ -33,80 +15,140 @@ fn share() {
     });
     let text: String = lines.collect();
     std::fs::write(&path, &text).unwrap();
+    let path = path.to_str().unwrap();
     let needles = text.lines().filter(|line| line.contains("needle"));
     let expected: String = needles.map(|line| format!("{line}\n")).collect();
     assert!(expected.len() > 1 << 16);
 
-    let output = run(&share, &[path.to_str().unwrap(), "needle"]);
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let said = run("share", &[path, "needle"]).printed();
     let rest = said
         .strip_prefix(&expected)
         .expect("the lines with the word");
     let told = format!("6667 lines of {} bytes, searched by process ", text.len());
     assert!(rest.starts_with(&told), "{rest}");
 
-    let none = run(&share, &[path.to_str().unwrap(), "absent"]);
-    assert!(none.status.success() && none.stdout.starts_with(b"0 lines"));
-    for args in [&["/nonexistent", "word"][..], &["one"]] {
-        let failed = run(&share, args);
-        assert!(!failed.status.success() && failed.stderr.starts_with(b"share: "));
-    }
-}
-
-/// Runs an example to its end, with the bytes of a file as its input.
-fn run_with_input(example: &PathBuf, args: &[&str], input: &[u8]) -> Output {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(input).unwrap();
-    file.rewind().unwrap();
-    let mut command = Command::new(example);
-    let output = command.args(args).stdin(file).output();
-    output.expect("an example can be started")
+    let none = run("share", &[path, "absent"]).printed();
+    assert!(none.starts_with("0 lines"));
+    run("share", &["/nonexistent", "word"]).complained("/nonexistent cannot be copied");
+    run("share", &["one"]).complained("what to search?");
 }
 
 #[test]
 fn log() {
-    let Some(log) = built("log") else {
-        skip!("the examples are not built here");
-    };
+    needs!(cargo);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let path = path.to_str().unwrap();
     // More than the steps in which memory is committed.
     let lines: Vec<String> = (0..100_000).map(|line| format!("event {line}")).collect();
     let text = lines.join("\n") + "\n";
-    let first = run_with_input(&log, &[path, "event 77777"], text.as_bytes());
-    assert!(
-        first.status.success(),
-        "{}",
-        String::from_utf8_lossy(&first.stderr)
-    );
+    let first = run_with_input("log", &[path, "event 77777"], text.as_bytes()).printed();
     let told = format!("100000 records, {} bytes of them new\n", text.len());
     let expected = format!("77777: event 77776\n77778: event 77777\n{told}");
-    assert_eq!(String::from_utf8_lossy(&first.stdout), expected);
+    assert_eq!(first, expected);
     assert_eq!(std::fs::read(path).unwrap(), text.as_bytes());
 
     // A crash tore the last record: it is gone, and the next one stands in its place.
     let torn = format!("{text}half of a rec");
     std::fs::write(path, &torn).unwrap();
-    let second = run_with_input(&log, &[path, "over"], b"\nstarted over");
+    let second = run_with_input("log", &[path, "over"], b"\nstarted over").printed();
     let expected = "100001: \n100002: started over\n100002 records, 14 bytes of them new\n";
-    assert_eq!(String::from_utf8_lossy(&second.stdout), expected);
+    assert_eq!(second, expected);
     let whole = format!("{text}\nstarted over\n");
     assert_eq!(std::fs::read(path).unwrap(), whole.as_bytes());
 
     // Nothing new; the first record has none before it.
-    let third = run_with_input(&log, &[path, "event 0"], b"");
+    let third = run_with_input("log", &[path, "event 0"], b"").printed();
     let expected = "1: event 0\n100002 records, 0 bytes of them new\n";
-    assert_eq!(String::from_utf8_lossy(&third.stdout), expected);
+    assert_eq!(third, expected);
 
     let folder = folder.path().to_str().unwrap();
-    for args in [&[folder, "word"][..], &["one"]] {
-        let failed = run_with_input(&log, args, b"");
-        assert!(!failed.status.success() && failed.stderr.starts_with(b"log: "));
+    run("log", &[folder, "word"]).complained("cannot be opened");
+    run("log", &["one"]).complained("which log");
+}
+
+#[test]
+fn counter() {
+    needs!(cargo);
+    if crate::common::never_overcommits() {
+        skip!("memory may not be overcommitted");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut paths = Vec::new();
+    let mut expected = [0; 3];
+    for file in 0..40 {
+        let path = folder.path().join(format!("file {file}"));
+        let text = format!("one  two\tthree {file}\n\n").repeat(file * 31) + "no newline";
+        expected[0] += text.lines().count() - 1;
+        expected[1] += text.split_whitespace().count();
+        expected[2] += text.len();
+        std::fs::write(&path, text).unwrap();
+        paths.push(path.to_str().unwrap().to_owned());
+    }
+    let [lines, words, bytes] = expected;
+    let expected = format!("{lines} lines, {words} words, {bytes} bytes in 40 files\n");
+    for processes in ["1", "2", "9"] {
+        let args = [processes]
+            .into_iter()
+            .chain(paths.iter().map(String::as_str));
+        assert_eq!(
+            run("counter", &args.collect::<Vec<_>>()).printed(),
+            expected
+        );
+    }
+
+    let said = run("counter", &["3", &paths[1], "/nonexistent", &paths[1]]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.out.ends_with(" bytes in 2 files\n"), "{}", said.out);
+    let mut complaints: Vec<&str> = said.err.lines().collect();
+    complaints.sort_unstable();
+    assert!(complaints[0].starts_with("counter: /nonexistent cannot be read: "));
+    assert_eq!(complaints[1..], ["counter: 1 of 3 files are missing"]);
+    run("counter", &[]).complained("what to count?");
+    run("counter", &["1"]).complained("what to count?");
+    for number in ["0", "many", "1001"] {
+        run("counter", &[number, &paths[0]]).complained("is no number of processes");
+    }
+    // Its standard input is no tally.
+    run("counter", &["--work", &paths[0]]).complained("");
+}
+
+#[test]
+fn keys() {
+    needs!(cargo);
+    let dumps = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Core).maximum;
+    let has_dumps =
+        !dumps.starts_with(['|', '/', '@']) && limit.is_none_or(|limit| limit > 1 << 24);
+    for args in [&[][..], &["locked"]] {
+        let is_hidden = args.is_empty() && crate::testing::features::memfd_secret().is_there;
+        let said = run("keys", args).printed();
+        let lines: Vec<&str> = said.lines().collect();
+        let [child, other, crash, dump] = lines[..] else {
+            panic!("{said}");
+        };
+        let unreadable = "the password is read, the key: Input/output error (os error 5)";
+        assert_eq!(child, format!("a forked child: {unreadable}"));
+        // Locked memory is as any other to who may read it.
+        let end = if is_hidden {
+            unreadable
+        } else {
+            "the password is read, the key: is read"
+        };
+        assert_eq!(other, format!("another process: {end}"));
+        assert!(crash.starts_with("it crashes: signal: 6 "), "{crash}");
+        if has_dumps {
+            assert!(dump.starts_with("its core dump of "), "{dump}");
+            assert!(dump.ends_with(" times, the key 0 times"), "{dump}");
+        } else {
+            assert!(
+                dump.starts_with("its core dump: not in a file here"),
+                "{dump}"
+            );
+        }
+    }
+    run("keys", &["else"]).complained("only `locked` can be asked for");
+    if !has_dumps {
+        skip!("core dumps do not fall in the folder of the process here");
     }
 }
