@@ -1,15 +1,15 @@
 //! Counts lines, words and bytes with several processes at once: `cargo run --example counter -- PROCESSES FILE...`.
 //!
-//! All of them count in one struct of atomics, in a file in memory that each gets as its standard input and verifies. Nobody hands
-//! out work: who has time takes the next file, by adding 1 to a counter that gives each of them another number. The parent sleeps
-//! on a second counter, and wakes up when all is done, or now and then to see whether anybody is left to do it.
+//! All of them count in one struct of atomics, in a file in memory that each gets as its standard input and verifies. Nobody
+//! hands out work: who has time takes the next file, by adding 1 to a counter that gives each of them another number. The parent
+//! sleeps on a second counter, and wakes up when all is done, or now and then to see whether anybody is left to do it.
 
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, stdin};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, ExitCode};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use anyhow::{Context, Result, ensure};
 use mmarinus_ext::memfd::{Memfd, SizeSealed};
