@@ -23,6 +23,9 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Map<P, K, B> {
     /// `.locked()`, `.no_reserve()`, `.stack()`, `.dont_fork()` or `.wipe_on_fork()`, which new pages would lack. A guarded
     /// map changes to no length but 0.
     ///
+    /// A map that grows costs three more calls (`mmap`, `mincore`, `munmap` of one page), which see to it that the pages do not
+    /// reach the gap below the main thread's stack.
+    ///
     /// # Examples
     ///
     /// ```

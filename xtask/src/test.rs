@@ -46,6 +46,14 @@ pub(crate) fn run_all(sh: &Shell, package: Option<&str>) -> Result<Report> {
             ],
         )?;
     }
+    if package.is_none() {
+        // What the compiler makes of maps when it optimizes.
+        run_cargo(
+            sh,
+            &mut report,
+            &["--package", "mmarinus-code", "--release"],
+        )?;
+    }
     Ok(report)
 }
 

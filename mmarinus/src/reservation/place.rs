@@ -25,6 +25,9 @@ impl Reservation {
     /// byte `offset` of the source, which is where a page starts. `perms` is decided at run time: what is placed is never a
     /// slice, so no type needs to know.
     ///
+    /// That is five calls: besides these two, the kernel is asked to merge none of the pages while they are moved (`madvise`,
+    /// `prctl`), and whether there is room for one more mapping (`mremap` of nothing).
+    ///
     /// Nobody is to own the pages: they are unmapped with the reservation, or when something else takes their place.
     ///
     /// # Examples
