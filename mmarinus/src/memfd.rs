@@ -70,14 +70,15 @@ pub(crate) fn look_at_memfd(
 /// short, and is a hole again.
 #[cold]
 fn give_memory(fd: BorrowedFd<'_>, len: u64) -> Result<(), Cause> {
-    /// Bytes at a time, so that signals do not undo all of it.
-    const STEP: u64 = 16 << 20;
+    /// Bytes at a time, so that signals do not undo all of it: at first, and where signals come so often that it gets nowhere.
+    const STEPS: [u64; 2] = [16 << 20, 64 << 10];
+    let [mut step, least] = STEPS;
     let mut offset = 0;
     while offset < len {
-        let part = STEP.min(len - offset);
+        let part = step.min(len - offset);
         match fallocate(fd, FallocateFlags::empty(), offset, part) {
             Ok(()) => offset += part,
-            Err(Errno::INTR) => {}
+            Err(Errno::INTR) => step = (step / 2).max(least),
             // Open for reading only.
             Err(Errno::BADF) => {
                 return Err(Cause::refused(Operation::Look, Reason::OnlyRead, [0, 0]));

@@ -3,9 +3,11 @@
 use core::mem::MaybeUninit;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 use rustix::cmsg_space;
-use rustix::io::retry_on_intr;
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, socket_timeout};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -83,7 +85,9 @@ pub(super) fn send_parts(
         return Err(Error::TooManyFds { limit: MAX_FDS });
     }
     // A peer that is gone is an error, and no signal.
-    let sent = retry_on_intr(|| sendmsg(socket, parts, &mut control, SendFlags::NOSIGNAL));
+    let sent = in_time(socket, Timeout::Send, || {
+        sendmsg(socket, parts, &mut control, SendFlags::NOSIGNAL)
+    });
     Ok(sent?)
 }
 
@@ -112,7 +116,10 @@ pub fn receive<S: Socket>(
     let mut control = RecvAncillaryBuffer::new(&mut room[..size]);
     let mut parts = [IoSliceMut::new(buffer)];
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::TRUNC;
-    let answer = retry_on_intr(|| recvmsg(socket.as_fd(), &mut parts, &mut control, flags))?;
+    let socket = socket.as_fd();
+    let answer = in_time(socket, Timeout::Recv, || {
+        recvmsg(socket, &mut parts, &mut control, flags)
+    })?;
     let mut fds = Vec::new();
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(came) = message {
@@ -126,4 +133,25 @@ pub fn receive<S: Socket>(
         fds,
         lost_fds,
     })
+}
+
+/// Makes a call that waits, again where a signal has ended it; but not for ever, if the socket has a timeout, with which the
+/// kernel begins anew each time.
+fn in_time<T>(
+    socket: BorrowedFd<'_>,
+    timeout: Timeout,
+    mut call: impl FnMut() -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    let begin = Instant::now();
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            done => return done,
+        }
+        if let Ok(Some(limit)) = socket_timeout(socket, timeout)
+            && begin.elapsed() >= limit
+        {
+            return Err(Errno::AGAIN);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The bytes of a file in memory, by its descriptor: copies in and out.
 
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
@@ -7,6 +8,7 @@ use mmarinus_sys::{FallocateFlags, fallocate};
 
 use super::error::{Cause, Error, Step};
 use super::file::Memfd;
+use super::limit::{check, file_limit};
 use super::state::{State, Writable};
 
 impl<S: State> Memfd<S> {
@@ -47,6 +49,7 @@ impl<S: State> Memfd<S> {
     ///
     /// # Errors
     ///
+    /// - `EFBIG`: past what `RLIMIT_FSIZE` allows; nothing is written.
     /// - `EINVAL`: the file is in huge pages, which are written by maps only.
     /// - `EPERM`: past the end of a file of a fixed size; somebody else has sealed the file against writing.
     /// - `EBADF`: the descriptor came from somewhere else, and is for reading only.
@@ -58,6 +61,7 @@ impl<S: State> Memfd<S> {
     where
         S: Writable,
     {
+        check(Step::Write, offset, buf.len() as u64).map_err(Error::from)?;
         self.as_file().write_all_at(buf, offset)
     }
 
@@ -70,7 +74,11 @@ impl<S: State> Memfd<S> {
     where
         S: Writable,
     {
-        io::copy(&mut reader, &mut self.as_file())
+        match file_limit() {
+            None => io::copy(&mut reader, &mut self.as_file()),
+            // The kernel copies what std can hand over to it, and would pass the limit.
+            Some(_) => io::copy(&mut reader, self),
+        }
     }
 
     /// Turns bytes to zeros and gives their memory back, for all who have the file: `fallocate` with `FALLOC_FL_PUNCH_HOLE`.
@@ -100,10 +108,10 @@ impl<S: State> Read for Memfd<S> {
     }
 }
 
-/// As [`write_at`](Memfd::write_at), at the position.
+/// As [`write_at`](Memfd::write_at), at the position; up to the limit that `RLIMIT_FSIZE` sets.
 impl<S: Writable> Write for Memfd<S> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.as_file().write(buf)
+        write(self.as_file(), buf)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -114,12 +122,29 @@ impl<S: Writable> Write for Memfd<S> {
 /// As for [`File`](std::fs::File), a descriptor that is shared can be written.
 impl<S: Writable> Write for &Memfd<S> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.as_file().write(buf)
+        write(self.as_file(), buf)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Writes at the position what a file may have there.
+fn write(mut file: &File, buf: &[u8]) -> io::Result<usize> {
+    let Some(limit) = file_limit() else {
+        return file.write(buf);
+    };
+    // Whoever shares the position may move it meanwhile; so what was looked at is used.
+    let position = file.stream_position()?;
+    let room = limit.saturating_sub(position);
+    if room == 0 && !buf.is_empty() {
+        return Err(Error::from(Cause::limit(Step::Write, limit)).into());
+    }
+    let len = buf.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+    let written = file.write_at(&buf[..len], position)?;
+    file.seek(SeekFrom::Start(position + written as u64))?;
+    Ok(written)
 }
 
 impl<S: State> Seek for Memfd<S> {

@@ -52,6 +52,7 @@ pub(super) enum Step {
     Allocate,
     Seal,
     Punch,
+    Write,
     Map,
 }
 
@@ -66,6 +67,8 @@ enum Reason {
     NotReadable,
     NotWritable,
     Huge,
+    /// `RLIMIT_FSIZE`, in bytes.
+    Limit(u64),
     /// Bytes that are there, and bytes that there should be.
     Holes(u64, u64),
     /// Who is in the way, in words.
@@ -113,6 +116,15 @@ impl Cause {
 
     pub(super) fn huge(step: Step) -> Self {
         let (reason, errno) = (Reason::Huge, Errno::OPNOTSUPP);
+        Self {
+            step,
+            reason,
+            errno,
+        }
+    }
+
+    pub(super) fn limit(step: Step, limit: u64) -> Self {
+        let (reason, errno) = (Reason::Limit(limit), Errno::FBIG);
         Self {
             step,
             reason,
@@ -244,6 +256,11 @@ impl<M> fmt::Display for Error<M> {
                 "the file is in huge pages, and as long as it can be written somebody can punch a hole into it, where touching \
                  it without a free huge page is SIGBUS; leave it open and copy, or seal it wholly",
             ),
+            Reason::Limit(limit) => write!(
+                f,
+                "no file may get longer than {limit} bytes here (RLIMIT_FSIZE), and to try ends a process by SIGXFSZ; raise \
+                 ulimit -f, or ask for fewer bytes"
+            ),
             Reason::Holes(there, len) => write!(
                 f,
                 "the file has holes: memory for {there} of its {len} bytes; it is for its maker to write them before it is sealed"
@@ -269,6 +286,7 @@ impl Step {
             Self::Allocate => "giving memory to the holes of a memfd (fallocate)",
             Self::Seal => "sealing a memfd (fcntl)",
             Self::Punch => "punching a hole into a memfd (fallocate)",
+            Self::Write => "writing to a memfd (write)",
             Self::Map => "mapping a memfd (mmap)",
         }
     }

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use mmarinus::{Errno, HugePage};
 
 use super::error::{Cause, Error, Step};
+use super::limit::check;
 use super::options::Options;
 use super::state::{Fixed, Open, State};
 use super::verify::{look, stat};
@@ -74,6 +75,7 @@ impl Memfd<Open> {
     ///
     /// # Errors
     ///
+    /// - `EFBIG`: longer than `RLIMIT_FSIZE` allows.
     /// - `EINVAL`: longer than a file can be.
     /// - `EPERM`: somebody else who has the file has sealed it.
     ///
@@ -85,7 +87,9 @@ impl Memfd<Open> {
             None => Some(len),
             Some(page) => len.checked_next_multiple_of(page),
         };
-        let set = rustix::fs::ftruncate(self, len.unwrap_or(u64::MAX));
+        let len = len.unwrap_or(u64::MAX);
+        check(Step::SetLen, 0, len)?;
+        let set = rustix::fs::ftruncate(self, len);
         set.map_err(|errno| Cause::kernel(Step::SetLen, errno).into())
     }
 }

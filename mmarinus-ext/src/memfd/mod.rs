@@ -52,6 +52,7 @@ mod bytes;
 mod error;
 mod file;
 mod holders;
+mod limit;
 mod map;
 mod options;
 mod seal;
@@ -60,5 +61,6 @@ mod verify;
 
 pub use error::Error;
 pub use file::Memfd;
+pub(crate) use limit::file_limit;
 pub use options::Options;
 pub use state::{Broadcast, Fixed, Open, Sealed, SizeSealed, State, Unsealed, Writable};

@@ -77,6 +77,7 @@ impl Options {
     ///
     /// - `EACCES`: it is to be executable, and `vm.memfd_noexec` is 2.
     /// - `EINVAL`: the name has more than 249 bytes, or one that is 0; longer than a file can be.
+    /// - `EFBIG`: longer than `RLIMIT_FSIZE` allows.
     /// - `EMFILE`, `ENFILE`: too many open files.
     /// - `ENODEV`: huge pages of a size that the machine lacks.
     /// - `ENOMEM`: memory ran out.

@@ -10,8 +10,9 @@ use super::holders::holders;
 use super::state::{ALL, Broadcast, Open, SIZE, Sealed, SizeSealed, State, Unsealed};
 use super::verify::stat;
 
-/// A signal makes `fallocate` begin anew, so it is asked for no more than this many bytes at once.
-const AT_ONCE: u64 = 64 << 20;
+/// A signal makes `fallocate` give back what it has allocated, so it is asked for no more than this many bytes at once: at first,
+/// and where signals come so often that it gets nowhere.
+const AT_ONCE: [u64; 2] = [64 << 20, 64 << 10];
 
 impl Memfd<Open> {
     /// Fixes the size: `F_SEAL_SHRINK` and `F_SEAL_GROW`. A map of the file then has pages that stay, so it has atomics.
@@ -102,13 +103,13 @@ impl<S: State> Memfd<S> {
         let len = stat.st_size as u64;
         // Blocks do not tell whether a page was written: one that was only read is dropped when memory runs short.
         // A huge page is asked for whole.
-        let step = AT_ONCE.max(self.huge_bytes().unwrap_or(0));
+        let [mut step, least] = AT_ONCE.map(|step| step.max(self.huge_bytes().unwrap_or(0)));
         let mut offset = 0;
         while offset < len {
             let part = step.min(len - offset);
             match fallocate(self, FallocateFlags::empty(), offset, part) {
                 Ok(()) => offset += part,
-                Err(Errno::INTR) => {}
+                Err(Errno::INTR) => step = (step / 2).max(least),
                 // A descriptor that is for reading only: what seals may be there already is for the next call to say.
                 Err(Errno::BADF) => return Ok(()),
                 Err(errno) => return Err(Cause::kernel(Step::Allocate, errno)),

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 
 /// A process with the other half of a ring, as far as it can be told whether it lives.
 ///
@@ -75,7 +76,7 @@ impl Peer {
     pub fn is_gone(&self) -> bool {
         let mut fds = [PollFd::new(&self.fd, self.asked)];
         // What cannot be asked, for lack of memory say, is asked again.
-        let asked = poll(&mut fds, Some(&Timespec::default()));
+        let asked = retry_on_intr(|| poll(&mut fds, Some(&Timespec::default())));
         let over = self.asked | PollFlags::HUP | PollFlags::ERR;
         asked.is_ok() && fds[0].revents().intersects(over)
     }

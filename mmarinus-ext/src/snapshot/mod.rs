@@ -69,6 +69,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Memfd<Sealed>> {
 /// # Errors
 ///
 /// - `EBADF`: the descriptor is not open for reading.
+/// - `EFBIG`: it is longer than `RLIMIT_FSIZE` allows.
 /// - `EISDIR`: it is a directory.
 /// - `EAGAIN`: it does not block, and has not ended; what was read of it is lost.
 /// - `EMFILE`, `ENOMEM`, `ENOSPC`: descriptors or memory ran out.
@@ -92,7 +93,7 @@ pub fn of<F: AsFd + ?Sized>(fd: &F) -> Result<Memfd<Sealed>> {
 ///
 /// # Errors
 ///
-/// What the reader says, and what making a memfd says.
+/// What the reader says, and what making a memfd says; `EFBIG` if the reader gives more than `RLIMIT_FSIZE` allows.
 pub fn read(reader: impl Read) -> Result<Memfd<Sealed>> {
     Options::new().read(reader)
 }

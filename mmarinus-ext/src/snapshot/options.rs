@@ -7,9 +7,10 @@ use std::path::Path;
 
 use mmarinus_sys::{SealFlags, fcntl_get_seals};
 use rustix::fs::{FileType, fstat};
+use rustix::io::{pread, read};
 
 use super::copy::{copy_file, copy_stream};
-use crate::memfd::{Memfd, Sealed};
+use crate::memfd::{Memfd, Sealed, file_limit};
 
 /// How a snapshot is made, where the defaults of [`of`](super::of) do not serve.
 ///
@@ -97,12 +98,16 @@ impl<'name> Options<'name> {
             FileType::RegularFile => {
                 // A length of 0 says nothing: the kernel makes such files up while they are read.
                 self.check(stat.st_size as u64)?;
-                copy_file(fd, &memfd, self.one_more())?
+                check_room(stat.st_size as u64)?;
+                copy_file(fd, &memfd, self.most())?
             }
-            FileType::BlockDevice => copy_file(fd, &memfd, self.one_more())?,
-            _ => copy_stream(fd, &memfd, self.one_more())?,
+            FileType::BlockDevice => copy_file(fd, &memfd, self.most())?,
+            _ => {
+                let copied = copy_stream(fd, &memfd, self.most())?;
+                return self.finish(memfd, copied, |byte| Ok(read(fd, byte)?));
+            }
         };
-        self.finish(memfd, copied)
+        self.finish(memfd, copied, |byte| Ok(pread(fd, byte, copied)?))
     }
 
     /// As [`snapshot::read`](super::read).
@@ -110,22 +115,37 @@ impl<'name> Options<'name> {
     /// # Errors
     ///
     /// As there; and `EFBIG` ([`FileTooLarge`](ErrorKind::FileTooLarge)) above the limit.
-    pub fn read(self, reader: impl Read) -> Result<Memfd<Sealed>> {
+    pub fn read(self, mut reader: impl Read) -> Result<Memfd<Sealed>> {
         let mut memfd = Memfd::create(self.name, 0)?;
-        let copied = memfd.write_from(reader.take(self.one_more()))?;
-        self.finish(memfd, copied)
+        let copied = memfd.write_from(reader.by_ref().take(self.most()))?;
+        self.finish(memfd, copied, |byte| reader.read(byte))
     }
 
-    /// Seals what was copied, if it is all.
-    fn finish(self, mut memfd: Memfd, copied: u64) -> Result<Memfd<Sealed>> {
+    /// Seals what was copied, if it is all; `next` reads what follows.
+    fn finish(
+        self,
+        mut memfd: Memfd,
+        copied: u64,
+        mut next: impl FnMut(&mut [u8]) -> Result<usize>,
+    ) -> Result<Memfd<Sealed>> {
         self.check(copied)?;
+        if file_limit().is_some_and(|limit| copied >= limit) {
+            let more = loop {
+                match next(&mut [0]) {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    more => break more?,
+                }
+            };
+            check_room(copied + more as u64)?;
+        }
         memfd.rewind()?;
         Ok(memfd.seal()?)
     }
 
-    /// As many bytes as tell whether the source has more than the limit.
-    fn one_more(self) -> u64 {
-        self.limit.saturating_add(1)
+    /// As many bytes as tell whether the source has more than the limit, but no more than a file may have.
+    fn most(self) -> u64 {
+        let one_more = self.limit.saturating_add(1);
+        file_limit().map_or(one_more, |limit| one_more.min(limit))
     }
 
     /// Whether a length is allowed.
@@ -138,5 +158,18 @@ impl<'name> Options<'name> {
             "the source has more than the {limit} bytes that a snapshot may have; raise the limit"
         );
         Err(Error::new(ErrorKind::FileTooLarge, text))
+    }
+}
+
+/// Whether the process may write a file of this length.
+fn check_room(len: u64) -> Result<()> {
+    match file_limit() {
+        Some(limit) if len > limit => {
+            let text = format!(
+                "the source has more than the {limit} bytes that a file may have here (RLIMIT_FSIZE); raise ulimit -f"
+            );
+            Err(Error::new(ErrorKind::FileTooLarge, text))
+        }
+        _ => Ok(()),
     }
 }

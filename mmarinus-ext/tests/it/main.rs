@@ -13,6 +13,7 @@ mod halves;
 mod hostile;
 mod huge;
 mod ipc;
+mod limits;
 mod memfd;
 mod peers;
 mod pool;
@@ -23,6 +24,7 @@ mod seals;
 mod secret;
 #[cfg(target_has_atomic = "64")]
 mod shared;
+mod signals;
 mod snapshot;
 mod verify;
 mod wiped;

@@ -1,4 +1,4 @@
-//! All that the tests do and that has no safe form: system calls that are forbidden, pages that a pipe holds.
+//! All that the tests do and that has no safe form: system calls that are forbidden, pages that a pipe holds, signals.
 #![expect(
     unsafe_code,
     reason = "calls into the C library that std links, and `vmsplice`"
@@ -7,13 +7,20 @@
 use core::ffi::{c_int, c_ulong};
 use core::num::NonZeroU32;
 use std::io::{self, PipeReader, Read};
+use std::os::unix::thread::{JoinHandleExt, RawPthread};
 
 use mmarinus::Errno;
 use rustix::pipe::{IoSliceRaw, SpliceFlags, vmsplice};
 
 unsafe extern "C" {
     fn prctl(option: c_int, ...) -> c_int;
+    fn signal(signal: c_int, handler: extern "C" fn(c_int)) -> usize;
+    fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int;
+    fn pthread_kill(thread: RawPthread, signal: c_int) -> c_int;
 }
+
+/// The number of the signal that is for us to use.
+const SIGUSR1: c_int = rustix::process::Signal::USR1.as_raw();
 
 /// A system call that the tests make fail.
 #[derive(Clone, Copy, Debug)]
@@ -114,4 +121,25 @@ impl Held {
         self.pipe.read_exact(&mut bytes).expect("pages that it has");
         bytes
     }
+}
+
+/// Runs a closure in a thread of its own to which signals are sent all the time, and says how many. Only in a child.
+pub(crate) fn between_signals(run: impl FnOnce() + Send + 'static) -> usize {
+    extern "C" fn nothing(_: c_int) {}
+
+    // SAFETY: the handler does nothing.
+    unsafe { signal(SIGUSR1, nothing) };
+    // System calls are to end with EINTR, not to begin anew.
+    // SAFETY: the call takes two numbers.
+    unsafe { siginterrupt(SIGUSR1, 1) };
+    let thread = std::thread::spawn(run);
+    let mut signals = 0;
+    while !thread.is_finished() {
+        // SAFETY: the thread was not joined yet, so its handle names it, even if it has ended.
+        unsafe { pthread_kill(thread.as_pthread_t(), SIGUSR1) };
+        signals += 1;
+        std::thread::sleep(core::time::Duration::from_micros(50));
+    }
+    thread.join().expect("the thread ends well");
+    signals
 }
