@@ -23,6 +23,8 @@ mod atomics;
 pub mod backing;
 mod build;
 pub mod builder;
+#[cfg(feature = "std")]
+mod contents;
 mod copy;
 #[cfg(feature = "std")]
 mod cursor;
@@ -90,6 +92,8 @@ mod view;
 
 pub use atomics::{Atomic, Observed};
 pub use builder::Builder;
+#[cfg(feature = "std")]
+pub use contents::Contents;
 #[cfg(feature = "std")]
 pub use cursor::Cursor;
 pub use error::Error;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use mmarinus_sys::ProtFlags;
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
 
 use crate::backing::File;
 use crate::error::{Cause, Error, Operation};
@@ -17,6 +18,8 @@ impl Map<perms::None> {
     ///
     /// The file is opened for reading, and for writing as well where the map is [`Shared`](crate::Shared) and the
     /// permissions include writing. It is closed again once it is mapped; the map keeps it alive.
+    ///
+    /// A file that is read once from start to end may be faster to read than to map: see [`Contents`](crate::Contents).
     ///
     /// The map has the length that the file had. Others may change the file at any moment: see [`File`].
     ///
@@ -43,11 +46,16 @@ impl Map<perms::None> {
     ) -> Result<Map<P, K, File>, Error> {
         let writes = K::SHARED && perms.flags().contains(ProtFlags::WRITE);
         let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
-        // Without `NONBLOCK`, opening a FIFO would wait for somebody at its other end.
-        let flags = access | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let file = open(path.as_ref(), flags, Mode::empty())
-            .map_err(|errno| Cause::kernel(Operation::Open, errno, [0, 0]))?;
+        let file = open(path.as_ref(), access)?;
         let source = Source::of(&file)?;
         Map::whole(&source).with_kind(kind).with(perms)
     }
+}
+
+/// Opens a file, and waits for nobody.
+pub(crate) fn open(path: &Path, access: OFlags) -> Result<OwnedFd, Cause> {
+    // Without `NONBLOCK`, opening a FIFO would wait for somebody at its other end.
+    let flags = access | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    rustix::fs::open(path, flags, Mode::empty())
+        .map_err(|errno| Cause::kernel(Operation::Open, errno, [0, 0]))
 }

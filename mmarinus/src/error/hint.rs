@@ -645,6 +645,13 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
         }
         (O::Open, Errno::TXTBSY) => "the file is being executed; open it for reading only",
         (O::Open, Errno::MFILE | Errno::NFILE) => "too many files are open; close some",
+        (O::Pread, Errno::BADF) => {
+            "the descriptor is not open for reading; open the file for reading"
+        }
+        (O::Pread, Errno::IO) => "the storage failed; check it, or take another copy of the file",
+        (O::Pread, Errno::NOMEM) => {
+            "there is no memory for a copy of the file; map it instead (`Map::load`)"
+        }
         (O::Fstatfs | O::Fstat, Errno::BADF) => {
             "the descriptor is closed; keep it open until the map is made"
         }

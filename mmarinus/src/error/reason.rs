@@ -53,6 +53,12 @@ pub(crate) enum Operation {
         expect(dead_code, reason = "only `Map::load` opens files")
     )]
     Open,
+    /// `pread` of a file: the figures are its length in bytes, and how many were read.
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(dead_code, reason = "only `Contents` reads files")
+    )]
+    Pread,
     Fstat,
     Fstatfs,
     BlockSize,
@@ -122,6 +128,7 @@ impl Operation {
             Self::MovePages => "move_pages",
             Self::Numa => "numa",
             Self::Open => "open",
+            Self::Pread => "pread",
             Self::Fstat => "fstat",
             Self::Fstatfs => "fstatfs",
             Self::BlockSize => "ioctl",
@@ -269,6 +276,7 @@ impl Operation {
                 f,
                 "writing a map to a file from byte {a} on, after {b} bytes (writev)"
             ),
+            Self::Pread => write!(f, "reading a file of {a} bytes, after {b} (pread)"),
             Self::BlockSize => f.write_str("ioctl(BLKGETSIZE64)"),
             Self::PageBy
             | Self::UffdCopy

@@ -8,6 +8,8 @@ mod raw;
 
 mod atomics;
 mod builder;
+#[cfg(feature = "std")]
+mod contents;
 mod copies;
 #[cfg(feature = "std")]
 mod cursor;
