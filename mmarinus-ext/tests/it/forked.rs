@@ -1,9 +1,13 @@
-//! Locks and forked children: a child has what its parent shares, and not what its parent holds.
+//! Forked children: a child has what its parent shares, and neither what its parent holds nor its secrets.
 #![expect(unsafe_code, reason = "safe code has no `fork`")]
 
 use core::ffi::c_int;
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
+use mmarinus_ext::secret::Secret;
 use mmarinus_ext::shared::{self, Counter, Error, Lock};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
@@ -81,6 +85,54 @@ fn what_a_forked_child_dies_with_is_told() {
             held.is_ok() && in_fork(|| lock.try_lock().is_err_and(|e| e == Error::TimedOut))
         }));
         assert!(!lock.lock_within(PATIENCE).unwrap().is_abandoned());
+    });
+    assert!(status.success());
+}
+
+#[test]
+fn a_forked_child_has_the_cells_and_rows_of_its_parent() {
+    let status = in_child!({
+        let cell = shared::anonymous::<AtomicU64>().unwrap();
+        let row = shared::anonymous_slice::<AtomicU64>(2000).unwrap();
+        for round in 1..=5 {
+            assert!(in_fork(|| {
+                let seen = cell.load(Ordering::Acquire) == round - 1;
+                row.iter().for_each(|word| {
+                    word.fetch_add(round, Ordering::Relaxed);
+                });
+                cell.store(round, Ordering::Release);
+                seen
+            }));
+            assert_eq!(cell.load(Ordering::Acquire), round);
+            let sum = round * (round + 1) / 2;
+            assert!(row.iter().all(|word| word.load(Ordering::Relaxed) == sum));
+        }
+    });
+    assert!(status.success());
+}
+
+#[test]
+fn a_forked_child_does_not_have_a_secret() {
+    let status = in_child!({
+        let ordinary = vec![7_u8; 32];
+        for make in [Secret::new, Secret::locked] {
+            let mut secret = make(32).unwrap();
+            secret.write().unwrap().fill(7);
+            // As open as it ever is.
+            let bytes = secret.read().unwrap();
+            let has = |bytes: &[u8]| {
+                let memory = File::open("/proc/self/mem").unwrap();
+                let address = bytes.as_ptr().addr() as u64;
+                memory.read_at(&mut [0; 32], address).is_ok()
+            };
+            let maps = || std::fs::read_to_string("/proc/self/maps").unwrap();
+            let line = format!("{:x}-", bytes.as_ptr().addr());
+            assert!(maps().contains(&line));
+            assert!(in_fork(|| has(&ordinary)
+                && !has(&bytes)
+                && !maps().contains(&line)));
+            assert_eq!(bytes[..], [7; 32]);
+        }
     });
     assert!(status.success());
 }

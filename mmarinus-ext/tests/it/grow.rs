@@ -493,3 +493,35 @@ fn where_no_more_mappings_can_be_had_it_has_all_that_it_had() {
         assert_eq!(buffer[..1 << 20], bytes);
     });
 }
+
+#[test]
+fn the_address_never_moves() {
+    sound!({
+        for options in [Options::new(), Options::new().step(0).prefault()] {
+            let limit = times(64 << 20);
+            let mut buffer = options.create::<u64>(limit / 8).unwrap();
+            let addr = buffer.addr();
+            // What is there is never copied either: the first page stays the page that it is.
+            buffer.push(0).unwrap();
+            for round in 0..3 {
+                let mut value = buffer.len() as u64;
+                while value < (limit / 8) as u64 - 1 {
+                    let more: Vec<u64> = (value..(limit as u64 / 8).min(value + 99_991)).collect();
+                    buffer.extend_from_slice(&more).unwrap();
+                    value += more.len() as u64;
+                    assert_eq!((buffer.addr(), buffer.as_ptr().addr()), (addr, addr));
+                }
+                assert!(buffer.iter().copied().eq(0..value));
+                assert!(buffer.reserve(limit).is_err() && buffer.resize(limit, 0).is_err());
+                assert_eq!(buffer.addr(), addr);
+                // To nothing at last, where no page is left.
+                buffer.truncate([100_000, 1, 0][round]);
+                buffer.shrink_to_fit().unwrap();
+                assert_eq!(buffer.addr(), addr);
+                buffer.clear();
+                buffer.push(0).unwrap();
+                assert_eq!((buffer.addr(), buffer.as_ptr().addr()), (addr, addr));
+            }
+        }
+    });
+}

@@ -278,3 +278,34 @@ fn messages_leak_nothing() {
     });
     assert!(status.success(), "{status}");
 }
+
+#[test]
+fn received_descriptors_are_closed_by_execve() {
+    /// How many descriptors of the file this process has.
+    fn open_here() -> usize {
+        let entries = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let targets = entries.filter_map(|entry| entry.path().read_link().ok());
+        let ours = |target: &std::path::PathBuf| target.starts_with("/memfd:received (deleted)");
+        targets.filter(ours).count()
+    }
+    let file = Memfd::create("received", 1).unwrap().seal().unwrap();
+    let (mut near, mut far) = streams();
+    near.send(b"", &[file.as_fd(); 3]).unwrap();
+    let message = far.receive().unwrap().unwrap();
+    assert!(closes_on_exec(message.fds()));
+    let (mut near, mut far) = datagrams();
+    near.send(b"", &[file.as_fd(); 3]).unwrap();
+    let files = far.receive().unwrap().memfds::<Sealed>().unwrap().1;
+    let (near, far) = UnixStream::pair().unwrap();
+    ipc::send(&near, b"x", &[file.as_fd(); 3]).unwrap();
+    let received = ipc::receive(&far, &mut [0], 3).unwrap();
+    assert!(closes_on_exec(&received.fds));
+    let clone = files[0].try_clone().unwrap();
+    assert_eq!(open_here(), 11);
+    // The program of the child has its own 11, by the lines above. What it inherited would be more.
+    let status = in_child!({
+        assert_eq!(open_here(), 11);
+    });
+    assert!(status.success(), "{status}");
+    assert_eq!(clone.len(), 1);
+}

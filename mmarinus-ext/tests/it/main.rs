@@ -24,7 +24,10 @@ mod seals;
 mod secret;
 #[cfg(target_has_atomic = "64")]
 mod shared;
+#[cfg(target_has_atomic = "64")]
+mod shared_models;
 mod signals;
 mod snapshot;
+mod traces;
 mod verify;
 mod wiped;

@@ -249,7 +249,7 @@ fn chatter() {
 #[test]
 fn a_sender_that_is_killed_leaves_whole_messages_or_an_error() {
     let (mut cut, mut ended) = (0, 0);
-    let rounds = times(150) as u32;
+    let rounds = times(400) as u32;
     for round in 0..rounds {
         let (mut near, far) = pair();
         let child = start_child!(far, {

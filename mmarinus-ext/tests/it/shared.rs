@@ -87,7 +87,7 @@ fn a_killed_owner_is_followed_and_what_it_left_is_told() {
     }
     let (memfd, state) = shared::file::<State>("state").unwrap();
     let mut abandoned = 0;
-    for round in 0..times(200) as u64 {
+    for round in 0..times(400) as u64 {
         let child = start_child!(for_child(&memfd), {
             let state = inherited_state();
             state.begun.add(1);
@@ -364,4 +364,52 @@ fn a_sandbox_without_proc_is_told() {
         drop(lock.lock().unwrap());
     });
     assert!(status.success());
+}
+
+#[test]
+fn cells_and_rows_are_those_of_another_process() {
+    if never_overcommits() {
+        skip!("memory may not be overcommitted");
+    }
+    mmarinus::shared_layout! {
+        /// A cell and a row of words that two processes add to in turn.
+        struct Table {
+            turn: Counter,
+            cell: AtomicU32,
+            small: [AtomicU16; 2],
+            row: [AtomicU64; 100],
+        }
+    }
+    let (memfd, ours) = shared::file::<Table>("table").unwrap();
+    let child = start_child!(for_child(&memfd), {
+        let memfd = Memfd::<SizeSealed>::try_from(inherited()).unwrap();
+        let theirs = shared::of::<Table>(&memfd).unwrap();
+        for round in 0..10 {
+            theirs.turn.wait(2 * round + 1);
+            theirs.cell.fetch_add(1, Ordering::Relaxed);
+            theirs.small[1].fetch_sub(1, Ordering::Relaxed);
+            for (word, index) in theirs.row.iter().zip(0..) {
+                word.fetch_max(round * index, Ordering::Relaxed);
+            }
+            theirs.turn.add(1);
+        }
+    });
+    for round in 0..10 {
+        ours.turn.add(1);
+        ours.turn.wait_within(2 * round + 2, PATIENCE).unwrap();
+        assert_eq!(u64::from(ours.cell.load(Ordering::Relaxed)), round + 1);
+        assert_eq!(ours.small[0].load(Ordering::Relaxed), 0);
+        assert_eq!(
+            ours.small[1].load(Ordering::Relaxed),
+            0_u16.wrapping_sub(round as u16 + 1)
+        );
+        for (word, index) in ours.row.iter().zip(0..) {
+            assert_eq!(word.load(Ordering::Relaxed), round * index);
+        }
+    }
+    assert!(child.wait().success());
+    // The last page of a row is as good as the first; there is nothing behind it.
+    let row = shared::slice_of::<AtomicU16>(&memfd).unwrap();
+    assert_eq!(row.len() * 2, memfd.len() as usize);
+    assert!(row.get(row.len()).is_none());
 }

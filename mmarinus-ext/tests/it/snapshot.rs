@@ -265,3 +265,33 @@ fn the_kernel_copies_where_it_can() {
     });
     assert!(status.success(), "{status}");
 }
+
+#[test]
+fn a_snapshot_is_mapped_again_and_again() {
+    crate::testing::sound!({
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("source");
+        std::fs::write(&path, patterned(5 * page() + 7)).unwrap();
+        let snapshot = snapshot::load(&path).unwrap();
+        // Whatever becomes of the file.
+        std::fs::write(&path, b"rewritten").unwrap();
+        let first = snapshot.map().with(perms::Read).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        for round in 0..100 {
+            let again = snapshot.map().with(perms::Read).unwrap();
+            assert_ne!(again.addr(), first.addr());
+            assert!(again[..] == first[..] && again[..] == patterned(5 * page() + 7));
+            // Written copies are the map's own.
+            let mut copy = snapshot.map().with(perms::ReadWrite).unwrap();
+            copy.fill(round);
+            let part = snapshot.map_range(page() as u64 + 3, 100).with(perms::Read);
+            assert_eq!(part.unwrap()[..], first[page() + 3..][..100]);
+        }
+        // Many at once, the last of which needs no descriptor any more.
+        let many: Vec<_> = (0..100)
+            .map(|_| snapshot.map().with(perms::Read).unwrap())
+            .collect();
+        drop((snapshot, first));
+        assert!(many.iter().all(|map| map[..] == patterned(5 * page() + 7)));
+    });
+}

@@ -1,14 +1,17 @@
-//! What is left of a secret that was dropped: in the memory where it was, and where the kernel refuses to open its pages.
+//! What is left of a secret: after a drop, where it was in memory; where the kernel refuses to open its pages; in a core dump.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::ExitStatusExt;
 
 use mmarinus::{Errno, Map, perms};
 use mmarinus_ext::secret::{Error, Secret};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::common::page;
+use crate::common::{inherited, page};
 use crate::raw::{Call, Held, can_forbid, forbid};
-use crate::testing::{in_child, skip};
+use crate::testing::{in_child, skip, start_child};
 
 /// How a sandbox or a kernel without memory refuses.
 const REFUSALS: [Errno; 2] = [Errno::PERM, Errno::NOMEM];
@@ -129,4 +132,96 @@ fn a_guard_that_does_not_close_leaves_it_open_and_says_so() {
         }
     });
     assert!(status.success());
+}
+
+#[test]
+fn what_was_dropped_is_nowhere_in_the_process() {
+    let status = in_child!({
+        // Not a byte of either of them stands in the program, nor in this function.
+        let byte = |kind: usize, index: usize| (index * 101 + kind * 57 + 13) as u8 ^ 0x5a;
+        let ordinary: Vec<u8> = (0..64).map(|index| byte(0, index)).collect();
+        let secrets = [Secret::new, Secret::locked].map(|make| {
+            let mut secret = make(64).unwrap();
+            for (index, place) in secret.write().unwrap().iter_mut().enumerate() {
+                *place = byte(1, index);
+            }
+            secret
+        });
+        drop(secrets);
+        assert!(times_in_memory(|index| byte(0, index)) > 0);
+        assert_eq!(times_in_memory(|index| byte(1, index)), 0);
+        assert_eq!(ordinary.len(), 64);
+    });
+    assert!(status.success());
+}
+
+/// How often 64 bytes stand in what this process can read of itself, that is writable. The bytes are never together elsewhere.
+fn times_in_memory(byte: impl Fn(usize) -> u8) -> usize {
+    let memory = File::open("/proc/self/mem").unwrap();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let mut count = 0;
+    let mut page = vec![0; 1 << 16];
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let [start, end] = [start, end].map(|number| u64::from_str_radix(number, 16).unwrap());
+        for place in (start..end).step_by(page.len() - 64) {
+            let len = page.len().min((end - place) as usize);
+            if memory.read_exact_at(&mut page[..len], place).is_ok() {
+                let is_it = |part: &&[u8]| {
+                    part.iter()
+                        .enumerate()
+                        .all(|(at, &there)| there == byte(at))
+                };
+                count += page[..len].windows(64).filter(is_it).count();
+            }
+        }
+    }
+    count
+}
+
+#[test]
+fn a_core_dump_does_not_have_it() {
+    let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
+    if pattern.trim().is_empty() || pattern.starts_with(['|', '/', '@']) {
+        skip!("core dumps do not fall in the folder of the process here");
+    }
+    let limit = getrlimit(Resource::Core).maximum;
+    if limit.is_some_and(|limit| limit < 1 << 26) {
+        skip!("core dumps are not allowed here");
+    }
+    let byte = |kind: usize, index: usize| (index * 89 + kind * 71 + 5) as u8 ^ 0xa5;
+    let folder = tempfile::tempdir().unwrap();
+    let child = start_child!(OwnedFd::from(File::open(folder.path()).unwrap()), {
+        rustix::process::fchdir(inherited()).unwrap();
+        let mut limits = getrlimit(Resource::Core);
+        limits.current = limits.maximum;
+        setrlimit(Resource::Core, limits).unwrap();
+        let ordinary: Vec<u8> = (0..64).map(|index| byte(0, index)).collect();
+        let mut secrets = [Secret::new, Secret::locked].map(|make| make(64).unwrap());
+        let [hidden, locked] = &mut secrets;
+        for (kind, secret) in [(1, &mut *hidden), (2, &mut *locked)] {
+            for (index, place) in secret.write().unwrap().iter_mut().enumerate() {
+                *place = byte(kind, index);
+            }
+        }
+        // One that is open when the process crashes, and one that is not.
+        let open = hidden.read().unwrap();
+        core::hint::black_box((&open, &ordinary));
+        std::process::abort();
+    });
+    let status = child.wait();
+    let Some(dump) = std::fs::read_dir(folder.path()).unwrap().next() else {
+        assert!(!status.core_dumped(), "there is one");
+        skip!("the kernel has made no core dump: {status}");
+    };
+    let dump = std::fs::read(dump.unwrap().path()).unwrap();
+    let counts = [0, 1, 2].map(|kind| {
+        let bytes: Vec<u8> = (0..64).map(|index| byte(kind, index)).collect();
+        dump.windows(64).filter(|part| *part == bytes).count()
+    });
+    assert!(
+        counts[0] > 0,
+        "what is found nowhere was not looked for: {counts:?}"
+    );
+    assert_eq!(counts[1..], [0, 0]);
 }
