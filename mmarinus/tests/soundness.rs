@@ -35,6 +35,9 @@ mod halves;
 mod huge;
 #[path = "soundness/kernel_copies.rs"]
 mod kernel_copies;
+#[cfg(feature = "std")]
+#[path = "soundness/listing.rs"]
+mod listing;
 #[path = "soundness/map_count.rs"]
 mod map_count;
 #[path = "soundness/merging.rs"]
@@ -45,16 +48,26 @@ mod mirror;
 mod moves;
 #[path = "soundness/neighbours.rs"]
 mod neighbours;
+#[path = "soundness/odd_ranges.rs"]
+mod odd_ranges;
 #[path = "soundness/passed_on.rs"]
 mod passed_on;
 #[path = "soundness/pieces.rs"]
 mod pieces;
+#[path = "soundness/published.rs"]
+mod published;
 #[path = "soundness/replaced.rs"]
 mod replaced;
+#[path = "soundness/requests.rs"]
+mod requests;
 #[path = "soundness/reservation.rs"]
 mod reservation;
 #[path = "soundness/runner.rs"]
 mod runner;
+#[path = "soundness/sealed.rs"]
+mod sealed;
+#[path = "soundness/secret.rs"]
+mod secret;
 #[path = "soundness/signals.rs"]
 mod signals;
 #[cfg(feature = "std")]

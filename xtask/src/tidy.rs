@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: the rules of the house, each with a name and a reason, held against every file.
 
+mod classes;
 mod crates;
 mod source;
 mod test_body;
@@ -44,6 +45,13 @@ static MISSING: Rule = Rule {
     check: |_| Vec::new(),
 };
 
+/// It is about one file, but looks for tests in all of them.
+static CLASS_TEST: Rule = Rule {
+    name: "class-test",
+    why: "Each class of holes in `SAFETY.md` keeps its number, and names tests that exist.",
+    check: |_| Vec::new(),
+};
+
 /// The files that must not be missing.
 const ONE_OF_A_KIND: [&str; 4] = [
     "Cargo.toml",
@@ -69,7 +77,7 @@ fn rules() -> impl Iterator<Item = &'static Rule> {
         .iter()
         .chain(source::RULES)
         .chain(crates::RULES)
-        .chain([&MISSING])
+        .chain([&CLASS_TEST, &MISSING])
 }
 
 fn check(files: &[File]) -> Vec<Problem> {
@@ -84,6 +92,11 @@ fn check(files: &[File]) -> Vec<Problem> {
             }));
         }
     }
+    problems.extend(classes::broken(files).into_iter().map(|line| Problem {
+        path: classes::TABLE.to_owned(),
+        line,
+        rule: &CLASS_TEST,
+    }));
     let missing = ONE_OF_A_KIND
         .iter()
         .filter(|path| !files.iter().any(|file| file.path == **path));

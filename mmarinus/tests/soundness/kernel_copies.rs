@@ -3,7 +3,8 @@
 
 use std::thread;
 
-use mmarinus::{Errno, Error, Map, Private, Shared, perms};
+use mmarinus::perms::{self, Unknown};
+use mmarinus::{Errno, Error, Map, Private, ProtFlags, Shared};
 
 use crate::common::{
     anonymous, bytes_of, disk_file, file_map, page, patterned, shared, without_privileges,
@@ -139,5 +140,49 @@ fn a_process_may_always_copy_from_itself() {
         let map = file_map(page(), Private);
         assert_eq!(bytes_of(&map), patterned(0, page()));
         without_privileges(|| assert_eq!(bytes_of(&map), patterned(0, page())));
+    });
+}
+
+#[test]
+fn permissions_are_asked_before_each_copy() {
+    sound!({
+        use ProtFlags as P;
+        let file = disk_file(page());
+        let mut memory = anonymous(page()).forget_permissions();
+        let mut shared = shared(page()).forget_permissions();
+        let mut mapped = Map::bytes(page())
+            .from(&file, 0)
+            .with(perms::ReadWrite)
+            .unwrap()
+            .forget_permissions();
+        for prot in [P::empty(), P::WRITE, P::EXEC, P::READ, P::READ | P::WRITE] {
+            memory = memory.reprotect(Unknown(prot)).unwrap();
+            shared = shared.reprotect(Unknown(prot)).unwrap();
+            mapped = mapped.reprotect(Unknown(prot)).unwrap();
+            let mut byte = [0];
+            let reads = prot.contains(P::READ);
+            let writes = prot.contains(P::WRITE);
+            for read in [
+                memory.read_at(0, &mut byte),
+                shared.read_at(0, &mut byte),
+                mapped.read_at(0, &mut byte),
+                memory.view(..).unwrap().read_at(0, &mut byte),
+            ] {
+                assert_eq!(read.is_ok(), reads, "{prot:?}");
+            }
+            for write in [
+                memory.write_at(0, &byte),
+                shared.write_at(0, &byte),
+                mapped.write_at(0, &byte),
+                shared.view(..).unwrap().write_at(0, &byte),
+            ] {
+                assert_eq!(write.is_ok(), writes, "{prot:?}");
+            }
+        }
+        // Of pages that may not be read, also the library's own looks are none.
+        let none = memory.reprotect(perms::None).unwrap();
+        none.stats().unwrap();
+        none.residency(..).unwrap();
+        drop(none.reprotect(perms::Read).unwrap());
     });
 }
