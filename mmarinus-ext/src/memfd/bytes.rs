@@ -119,7 +119,7 @@ impl<S: Writable> Write for Memfd<S> {
     }
 }
 
-/// As for [`File`](std::fs::File), a descriptor that is shared can be written.
+/// As for [`File`], a descriptor that is shared can be written.
 impl<S: Writable> Write for &Memfd<S> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         write(self.as_file(), buf)

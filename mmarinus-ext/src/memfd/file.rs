@@ -213,6 +213,9 @@ fn dup(fd: impl AsFd) -> Result<OwnedFd, Errno> {
 /// The pages of a `Sealed` file are read once, which takes the longer the longer the file is: who wants to bound that asks for
 /// the length (`fstat`) first.
 ///
+/// A file that is only of a fixed size may have holes, a terabyte of them for nothing: what is touched of a map takes memory,
+/// also by reading. So look at the length, and touch no more than was agreed on.
+///
 /// More seals do no harm: a fully sealed file is also one of a fixed size, where writing is an error.
 ///
 /// The position of the descriptor, which the sender shares, is neither used nor moved. The check itself cannot be stalled by

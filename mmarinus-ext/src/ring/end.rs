@@ -2,9 +2,12 @@
 
 use core::hint::spin_loop;
 use core::marker::PhantomData;
+use core::mem;
 use core::time::Duration;
 use std::sync::Arc;
 use std::time::Instant;
+
+use rustix::process::{Pid, getpid};
 
 use super::error::Error;
 use super::header::Role;
@@ -28,6 +31,8 @@ pub(super) struct End<R: Role> {
     pub(super) timeout: Option<Duration>,
     /// The process with the other half, if that is another one.
     peer: Option<Peer>,
+    /// The process that has this half. A forked child has a copy of this, and no half.
+    process: Pid,
     role: PhantomData<R>,
 }
 
@@ -39,6 +44,7 @@ impl<R: Role> End<R> {
             half,
             timeout: None,
             peer,
+            process: getpid(),
             role: PhantomData,
         }
     }
@@ -189,6 +195,11 @@ impl<R: Role> End<R> {
 /// Tells the other half.
 impl<R: Role> Drop for End<R> {
     fn drop(&mut self) {
+        if self.process != getpid() {
+            // The parent goes on with it. What the child may have mapped in the place of the bytes stays as well.
+            mem::forget(Arc::clone(&self.memory));
+            return;
+        }
         let [own, other] = R::words(&self.memory.header);
         self.half.close(own, other);
     }

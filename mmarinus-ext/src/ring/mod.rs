@@ -20,6 +20,8 @@
 //! once and checked: one that is impossible is [`Error::Impossible`]. So the worst it can do is to send wrong bytes, or none; a
 //! [timeout](Consumer::set_timeout) bounds the wait for those.
 //!
+//! A forked child does not have the bytes of a ring. Its copies of the halves are for dropping only, which tells nobody.
+//!
 //! # In a file
 //!
 //! A ring for two processes is a memory file whose size is sealed: a page for the header, and the bytes: whole pages, at most

@@ -11,6 +11,8 @@ pub enum Error {
     Map(mmarinus::Error),
     /// The kernel refused to change what its pages allow, and to change it back. They were unmapped.
     Gone,
+    /// This is a forked child, which does not have the secret of its parent.
+    Forked,
 }
 
 impl From<mmarinus::Error> for Error {
@@ -23,7 +25,7 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::Map(error) => error.into(),
-            Error::Gone => Self::other(error),
+            Error::Gone | Error::Forked => Self::other(error),
         }
     }
 }
@@ -35,6 +37,9 @@ impl fmt::Display for Error {
             Self::Gone => f.write_str(
                 "the secret is gone: the kernel refused to change what its pages allow, so they were unmapped",
             ),
+            Self::Forked => f.write_str(
+                "the secret is that of the parent process, and a forked child does not have it; use it before, or make one there",
+            ),
         }
     }
 }
@@ -43,7 +48,7 @@ impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Map(error) => Some(error),
-            Self::Gone => None,
+            Self::Gone | Self::Forked => None,
         }
     }
 }

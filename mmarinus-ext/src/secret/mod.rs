@@ -8,6 +8,8 @@
 //! | swap, hibernation | does not have it; the machine does not hibernate | swap does not have it (`mlock`) |
 //! | who runs past the end of other memory | faults at a guard page | faults at a guard page |
 //!
+//! A forked child has a copy of the [`Secret`] without the bytes: [`Error::Forked`] is all that it gives, and it may be dropped.
+//!
 //! In both, its pages are inaccessible but for the life of a guard that [`Secret::read`] or [`Secret::write`] gave; whoever
 //! reads out of bounds at other times faults.
 //!

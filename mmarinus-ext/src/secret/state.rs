@@ -1,9 +1,11 @@
 //! The secret itself: how it is made, opened and wiped.
 
 use core::fmt;
+use core::mem::ManuallyDrop;
 
 use mmarinus::backing::{self, Anonymous};
 use mmarinus::{Advice, Errno, Map, Private, Shared, perms};
+use rustix::process::{Pid, getpid};
 use zeroize::Zeroize;
 
 use super::error::Error;
@@ -27,8 +29,10 @@ use super::pages::Pages;
 /// # Ok::<(), Error>(())
 /// ```
 pub struct Secret {
-    memory: Memory,
+    /// Of the process that made it; where a forked child has a copy of this, nothing or something else is mapped there.
+    memory: ManuallyDrop<Memory>,
     len: usize,
+    process: Pid,
 }
 
 /// The pages of a secret, of one of the two kinds.
@@ -65,10 +69,7 @@ impl Secret {
             Ok(map) => {
                 let mut pages = Pages::Writable(map);
                 pages.close()?;
-                Ok(Self {
-                    memory: Memory::Hidden(pages),
-                    len,
-                })
+                Ok(Self::of(Memory::Hidden(pages), len))
             }
             // It lacks it, or a sandbox forbids it.
             Err(error) if [Errno::NOSYS, Errno::PERM].contains(&error.errno()) => Self::locked(len),
@@ -112,10 +113,24 @@ impl Secret {
         map.lock(..)?;
         let mut pages = Pages::Writable(map);
         pages.close()?;
-        Ok(Self {
-            memory: Memory::Locked(pages),
+        Ok(Self::of(Memory::Locked(pages), len))
+    }
+
+    /// A secret of this process.
+    fn of(memory: Memory, len: usize) -> Self {
+        Self {
+            memory: ManuallyDrop::new(memory),
             len,
-        })
+            process: getpid(),
+        }
+    }
+
+    /// Whether this is the process that has the pages.
+    fn check_process(&self) -> Result<(), Error> {
+        match self.process == getpid() {
+            true => Ok(()),
+            false => Err(Error::Forked),
+        }
     }
 
     /// Makes a secret of some bytes, and wipes them where they were.
@@ -154,7 +169,7 @@ impl Secret {
     #[inline]
     #[must_use]
     pub fn is_hidden(&self) -> bool {
-        matches!(self.memory, Memory::Hidden(_))
+        matches!(*self.memory, Memory::Hidden(_))
     }
 
     /// Makes the bytes readable for the life of the guard: `mprotect`.
@@ -168,12 +183,14 @@ impl Secret {
     /// - [`Error::Map`] with `ENOMEM` or `EPERM`: the kernel has no memory for that, or a sandbox forbids it. The secret is
     ///   there.
     /// - [`Error::Gone`]: an earlier change failed half way.
+    /// - [`Error::Forked`]: this is a forked child, and the secret is its parent's.
     ///
     /// # References
     ///
     /// [mprotect(2)](https://man7.org/linux/man-pages/man2/mprotect.2.html)
     pub fn read(&mut self) -> Result<Reading<'_>, Error> {
-        match &mut self.memory {
+        self.check_process()?;
+        match &mut *self.memory {
             Memory::Hidden(pages) => pages.open()?,
             Memory::Locked(pages) => pages.open()?,
         }
@@ -194,7 +211,8 @@ impl Secret {
     ///
     /// [mprotect(2)](https://man7.org/linux/man-pages/man2/mprotect.2.html)
     pub fn write(&mut self) -> Result<Writing<'_>, Error> {
-        match &mut self.memory {
+        self.check_process()?;
+        match &mut *self.memory {
             Memory::Hidden(pages) => pages.open_to_write()?,
             Memory::Locked(pages) => pages.open_to_write()?,
         }
@@ -203,7 +221,8 @@ impl Secret {
 
     /// Makes the bytes inaccessible.
     pub(super) fn close(&mut self) -> Result<(), Error> {
-        match &mut self.memory {
+        self.check_process()?;
+        match &mut *self.memory {
             Memory::Hidden(pages) => pages.close(),
             Memory::Locked(pages) => pages.close(),
         }
@@ -211,7 +230,7 @@ impl Secret {
 
     /// The bytes, while a guard lives.
     pub(super) fn bytes(&self) -> &[u8] {
-        match &self.memory {
+        match &*self.memory {
             Memory::Hidden(pages) => pages.bytes(),
             Memory::Locked(pages) => pages.bytes(),
         }
@@ -219,7 +238,7 @@ impl Secret {
 
     /// The bytes, while a guard to write lives.
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        match &mut self.memory {
+        match &mut *self.memory {
             Memory::Hidden(pages) => pages.bytes_mut(),
             Memory::Locked(pages) => pages.bytes_mut(),
         }
@@ -228,12 +247,21 @@ impl Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
+        if self.check_process().is_err() {
+            // What is mapped there now is somebody else's.
+            return;
+        }
         // What cannot be is said in the docs of the module; nobody could be told here.
-        let _ = match &mut self.memory {
+        let _ = match &mut *self.memory {
             // The kernel clears these when they are unmapped, in any case.
             Memory::Hidden(pages) => pages.wipe(),
             Memory::Locked(pages) => pages.wipe().or_else(|_| pages.empty()),
         };
+        // This unmaps them.
+        match &mut *self.memory {
+            Memory::Hidden(pages) => *pages = Pages::Gone,
+            Memory::Locked(pages) => *pages = Pages::Gone,
+        }
     }
 }
 

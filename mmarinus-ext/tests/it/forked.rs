@@ -5,12 +5,17 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::fs::File;
+use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
 
-use mmarinus_ext::secret::Secret;
+use mmarinus::{Map, perms};
+use mmarinus_ext::ring::{Consumer, Peer, Producer, Ring};
+use mmarinus_ext::secret::{self, Secret};
 use mmarinus_ext::shared::{self, Counter, Error, Lock};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
+use crate::common::never_overcommits;
 use crate::testing::in_child;
 
 unsafe extern "C" {
@@ -132,6 +137,81 @@ fn a_forked_child_does_not_have_a_secret() {
                 && !has(&bytes)
                 && !maps().contains(&line)));
             assert_eq!(bytes[..], [7; 32]);
+        }
+    });
+    assert!(status.success());
+}
+
+#[test]
+fn a_forked_child_leaves_the_place_of_a_secret_alone() {
+    let status = in_child!({
+        for make in [Secret::new, Secret::locked] {
+            for is_open in [false, true] {
+                let mut secret = make(32).unwrap();
+                let mut bytes = secret.write().unwrap();
+                bytes.fill(7);
+                let address = bytes.as_ptr().addr();
+                // Open for ever, or closed.
+                match is_open {
+                    true => core::mem::forget(bytes),
+                    false => bytes.close().unwrap(),
+                }
+                let mut copy = Some(secret);
+                assert!(in_fork(|| {
+                    let mut secret = copy.take().unwrap();
+                    // Nothing is there, so the child may have other memory there.
+                    let own = Map::bytes(32).near(address).anonymously();
+                    let mut own = own.with(perms::ReadWrite).unwrap();
+                    let is_there = own.addr() == address;
+                    own.fill(9);
+                    let is_refused = matches!(secret.read(), Err(secret::Error::Forked))
+                        && matches!(secret.write(), Err(secret::Error::Forked));
+                    drop(secret);
+                    is_there && is_refused && own.iter().all(|&byte| byte == 9)
+                }));
+                assert_eq!(copy.unwrap().read().unwrap()[..], [7; 32]);
+            }
+        }
+        // A guard that lives in both.
+        let mut secret = Secret::locked(32).unwrap();
+        let mut bytes = Some(secret.write().unwrap());
+        assert!(in_fork(|| {
+            drop(bytes.take());
+            true
+        }));
+        bytes.unwrap().fill(7);
+        assert_eq!(secret.read().unwrap()[..], [7; 32]);
+    });
+    assert!(status.success());
+}
+
+#[test]
+fn a_forked_child_does_not_close_the_ring_of_its_parent() {
+    let status = in_child!({
+        let (near, far) = UnixStream::pair().unwrap();
+        let in_file = || {
+            let (producer, memfd) = Producer::create(1, Peer::behind(&near)?)?;
+            let consumer = Consumer::attach(&memfd, Peer::behind(&far)?)?;
+            Ok::<_, Box<dyn core::error::Error>>((producer, consumer))
+        };
+        let mut rings = vec![Ring::new(1).unwrap().split().unwrap()];
+        if !never_overcommits() {
+            rings.push(in_file().unwrap());
+        }
+        for (mut producer, mut consumer) in rings {
+            producer.write_all(b"before").unwrap();
+            let mut both = Some((producer, consumer));
+            assert!(in_fork(|| {
+                drop(both.take());
+                true
+            }));
+            (producer, consumer) = both.unwrap();
+            consumer.set_timeout(Some(PATIENCE));
+            assert!(!producer.is_alone() && !consumer.is_alone());
+            producer.write_all(b" and after").unwrap();
+            let mut bytes = [0; 16];
+            consumer.read_exact(&mut bytes).unwrap();
+            assert_eq!(&bytes, b"before and after");
         }
     });
     assert!(status.success());

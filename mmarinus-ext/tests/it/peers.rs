@@ -1,5 +1,6 @@
 //! Messages between processes: with a child that works, and with one that is killed at some point.
 
+use core::sync::atomic::AtomicU64;
 use core::time::Duration;
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
@@ -7,8 +8,8 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::time::Instant;
 
 use mmarinus::{Errno, Shared, perms};
-use mmarinus_ext::ipc::{Connection, Error, Maps, Pool};
-use mmarinus_ext::memfd::{Broadcast, Memfd, Sealed, SizeSealed};
+use mmarinus_ext::ipc::{Connection, Error, Maps, Message, Pool};
+use mmarinus_ext::memfd::{Broadcast, Memfd, Open, Sealed, SizeSealed, State};
 
 use crate::common::{inherited, never_overcommits, page, patterned, sealed};
 use crate::testing::{in_child, skip, start_child, times};
@@ -314,4 +315,170 @@ fn a_receiver_that_is_killed_is_an_error_and_no_signal() {
     assert!(kinds.contains(&gone.kind()), "{gone}");
     let after = near.send(b"anybody?", &[]).unwrap_err();
     assert!(matches!(after, Error::Broken | Error::Io(_)), "{after}");
+}
+
+/// Numbers that look random, and are the same in each run.
+fn dice(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed;
+    move |below| {
+        // Marsaglia's shifts.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 16) as usize % below
+    }
+}
+
+/// Sends messages, lies and descriptors of every kind until the parent is gone, and goes on with the files that it has sent.
+fn harass(seed: u64) {
+    let socket = UnixStream::from(inherited());
+    let mut dice = dice(seed);
+    let shared = Memfd::create("theirs", 4 * page() as u64).unwrap();
+    let fixed = Memfd::create("fixed", page() as u64).unwrap();
+    let fixed = fixed.seal_size().unwrap();
+    let whole = sealed(&patterned(5000));
+    let hole = crate::common::sparse(1 << 40, crate::common::ALL);
+    let folder = std::fs::File::open("/").unwrap();
+    let null = std::fs::File::open("/dev/null").unwrap();
+    let kinds = [
+        shared.as_fd(),
+        fixed.as_fd(),
+        whole.as_fd(),
+        hole.as_fd(),
+        folder.as_fd(),
+        null.as_fd(),
+        socket.as_fd(),
+    ];
+    loop {
+        let fds: Vec<_> = (0..dice(4)).map(|_| kinds[dice(kinds.len())]).collect();
+        let told = [fds.len(), fds.len(), fds.len(), dice(20)][dice(4)] as u32;
+        let len = dice(300);
+        let mut bytes = [
+            &b"mmar"[..],
+            &told.to_le_bytes(),
+            &(len as u64).to_le_bytes(),
+        ]
+        .concat();
+        bytes.extend(patterned(len));
+        if dice(50) == 0 {
+            let place = dice(bytes.len());
+            bytes[place] ^= 1 << dice(8);
+        }
+        // In pieces; the descriptors with the first one, or with another.
+        let mut rest = &bytes[..];
+        let mut unsent = &fds[..];
+        while !rest.is_empty() {
+            let now = &rest[..1 + dice(rest.len())];
+            let fds = if dice(3) != 0 {
+                core::mem::take(&mut unsent)
+            } else {
+                &[]
+            };
+            match mmarinus_ext::ipc::send(&socket, now, fds) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(_) => return,
+            }
+        }
+        let len = dice(9) * page() / 2;
+        let _ = shared.set_len(len as u64);
+        let _ = fixed.punch_hole(0, page() as u64);
+        let _ = fixed.write_at(dice(page()) as u64, b"");
+    }
+}
+
+/// Uses the files of a message as what they are verified to be; how many are.
+fn use_as<S: State>(message: Message, touch: impl Fn(&Memfd<S>)) -> usize {
+    match message.memfds::<S>() {
+        Ok((_, files)) => {
+            files.iter().for_each(touch);
+            files.len()
+        }
+        Err(error) => {
+            assert!(matches!(error, Error::Memfd(_)), "{error}");
+            0
+        }
+    }
+}
+
+#[test]
+fn a_hostile_process_can_only_cause_errors() {
+    if never_overcommits() {
+        skip!("memory may not be overcommitted");
+    }
+    // Messages as they should be, files that were what they should be, and lies.
+    let (mut whole, mut used, mut lies) = (0, [0; 3], 0);
+    for round in 1..=times(200) {
+        let (mut near, far) = pair();
+        let child = start_child!(far, {
+            harass(u64::from(std::process::id()) << 20 | 1);
+        });
+        let mut count = 0;
+        let most = round * 37 % 400;
+        let mut is_over = false;
+        while !is_over && count < most {
+            count += 1;
+            let message = match near.receive() {
+                Ok(Some(message)) => message,
+                Ok(None) => panic!("it does not end by itself"),
+                Err(Error::Io(error)) => panic!("{error}"),
+                // Whatever is wrong with the next ones as well.
+                Err(Error::Broken | Error::Cut | Error::NoMessage | Error::TooLong { .. }) => {
+                    is_over = true;
+                    continue;
+                }
+                Err(_) => {
+                    lies += 1;
+                    continue;
+                }
+            };
+            whole += 1;
+            match count % 3 {
+                0 => {
+                    used[0] += use_as::<Sealed>(message, |file| {
+                        let map = file.map().with(perms::Read).unwrap();
+                        assert_eq!(map[..], patterned(5000));
+                    });
+                }
+                1 => {
+                    used[1] += use_as::<SizeSealed>(message, |file| {
+                        // Not all of it: to read a hole of such a file costs memory, and one of them is a hole of 1 TiB.
+                        let len = file.len().min(page() as u64) as usize;
+                        let map = file.map_range(0, len).with_kind(Shared);
+                        let map = map.with(perms::Read).unwrap();
+                        let words = map.observe::<AtomicU64>(..len & !7).unwrap();
+                        let sum = words
+                            .iter()
+                            .fold(0, |sum: u64, word| sum.wrapping_add(word.load()));
+                        core::hint::black_box(sum);
+                    });
+                }
+                _ => {
+                    used[2] += use_as::<Open>(message, |file| {
+                        // It may be shorter by now, or at any moment.
+                        let Ok(map) = file
+                            .map_range(0, 2 * page())
+                            .with_kind(Shared)
+                            .with(perms::ReadWrite)
+                        else {
+                            return;
+                        };
+                        for offset in [0, page() - 4, 2 * page() - 9] {
+                            let _ = map.read_at(offset, &mut [0; 9]);
+                            let _ = map.view(..).unwrap().write_at(offset, &[7; 9]);
+                        }
+                    });
+                }
+            }
+        }
+        assert!(!child.kill().success());
+        // What is left over of it is an error or the end, and before long.
+        while matches!(
+            near.receive(),
+            Ok(Some(_)) | Err(Error::LostFds | Error::TooManyFds { .. } | Error::WrongCount { .. })
+        ) {}
+    }
+    assert!(
+        whole > 0 && lies > 0 && used.iter().all(|&used| used > 0),
+        "{whole} {used:?} {lies}"
+    );
 }

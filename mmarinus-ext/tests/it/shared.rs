@@ -413,3 +413,57 @@ fn cells_and_rows_are_those_of_another_process() {
     assert_eq!(row.len() * 2, memfd.len() as usize);
     assert!(row.get(row.len()).is_none());
 }
+
+#[test]
+fn a_hostile_process_can_only_make_others_wait() {
+    if never_overcommits() {
+        skip!("memory may not be overcommitted");
+    }
+    let (memfd, state) = shared::file::<State>("state").unwrap();
+    let short = Duration::from_millis(2);
+    let mut told = [0; 3];
+    for round in 0..times(100) as u64 {
+        let child = start_child!(for_child(&memfd), {
+            let memfd = Memfd::<SizeSealed>::try_from(inherited()).unwrap();
+            let state = shared::of::<State>(&memfd).unwrap();
+            let words = shared::slice_of::<AtomicU64>(&memfd).unwrap();
+            state.begun.add(1);
+            let mut number = u64::from(std::process::id());
+            loop {
+                number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+                // The words of the lock, of the counter's sleepers and of the once-flag, but not the count.
+                let index = [0, 0, 0, 1, 5, 6, 7, 8][(number >> 40) as usize % 8];
+                words[index].store(
+                    [0, number, number << 32, number & 0xffff_ffff][(number >> 50) as usize % 4],
+                    Ordering::Relaxed,
+                );
+                if number & 0xff000 == 0 {
+                    drop(state.lock.try_lock());
+                }
+            }
+        });
+        state.begun.wait_within(round + 1, PATIENCE).unwrap();
+        let begin = Instant::now();
+        for _ in 0..20 {
+            match state.lock.lock_within(short) {
+                Ok(locked) => {
+                    told[0] += 1;
+                    drop(locked.or_repair(|| {}));
+                }
+                Err(Error::TimedOut) => told[1] += 1,
+                Err(_) => told[2] += 1,
+            }
+            let _ = state.once.call_once_within(short, |_| {});
+            let _ = state.begun.wait_within(u64::MAX, short / 4);
+        }
+        assert!(begin.elapsed() < PATIENCE / 2);
+        assert!(!child.kill().success());
+    }
+    assert!(told[0] > 0 && told[1] + told[2] > 0, "{told:?}");
+    // Zeros make it a lock again.
+    let words = shared::slice_of::<AtomicU64>(&memfd).unwrap();
+    words
+        .iter()
+        .for_each(|word| word.store(0, Ordering::Relaxed));
+    assert!(!state.lock.lock_within(PATIENCE).unwrap().is_abandoned());
+}
