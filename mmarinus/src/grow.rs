@@ -4,6 +4,7 @@
 use mmarinus_sys::{Errno, FallocateFlags, MapFlags, ProtFlags, fallocate};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{fstat, major, minor};
+use rustix::process::{Resource, getrlimit};
 
 use crate::backing::{File, Stable};
 use crate::error::{Cause, Error, Operation, Reason};
@@ -52,8 +53,7 @@ impl<P: Permissions, K: Kind> Map<P, K, File> {
     ///   mapped anew.
     /// - `EBADF`: `file` is not open for writing.
     /// - `EFAULT`: the kernel holds the map as several mappings, since parts of it were locked or advised.
-    /// - `EFBIG`: the file would pass the largest size of its file system, or `RLIMIT_FSIZE`, for which the kernel sends
-    ///   `SIGXFSZ` as well.
+    /// - `EFBIG`: the file would pass the largest size of its file system, or `RLIMIT_FSIZE`.
     /// - `EINVAL`: another file, or one in huge pages; fewer bytes than the map has; an empty map, of which nobody knows where in
     ///   the file it was; or a map that would have to be mapped anew and was asked for with options.
     /// - `ENOENT`: no `/proc` is mounted.
@@ -249,6 +249,12 @@ fn is_of(mapping: &Mapping, file: BorrowedFd<'_>, page_shift: u8) -> Result<bool
 
 /// Allocates the blocks of `size` bytes of a file, which gets longer if it must.
 fn allocate(file: BorrowedFd<'_>, offset: u64, size: usize) -> Result<(), Errno> {
+    let end = offset + size as u64;
+    let limit = getrlimit(Resource::Fsize).current;
+    // To pass the limit would end the process by SIGXFSZ.
+    if limit.is_some_and(|limit| end > limit) && end > fstat(file)?.st_size as u64 {
+        return Err(Errno::FBIG);
+    }
     let (mut done, mut piece) = (0, size);
     while done < size {
         let len = piece.min(size - done);

@@ -7,7 +7,7 @@ use mmarinus::kind::Kind;
 use mmarinus::perms::Unknown;
 use mmarinus::{Errno, Map, Private, ProtFlags, Shared, backing, perms};
 
-use crate::common::{Vma, bytes_of, disk_file, memory_file, page, pattern, patterned};
+use crate::common::{Vma, bytes_of, disk_file, limit, memory_file, page, pattern, patterned};
 use crate::raw::{self, Call};
 use crate::testing::{in_child, skip};
 
@@ -388,4 +388,28 @@ fn signals_do_not_keep_a_file_from_growing() {
         assert!(signals > 0);
     });
     assert!(status.success());
+}
+
+#[test]
+fn the_limit_of_files_is_an_error_and_no_signal() {
+    let status = in_child!({
+        let files = [disk_file(3 * page()), memory_file(3 * page())];
+        limit(rustix::process::Resource::Fsize, 4 * page() as u64);
+        for file in &files {
+            let map = map_of(file, 0, page(), Shared);
+            let error = map.grow_file(file, 4 * page() + 1).unwrap_err();
+            assert_eq!(error.errno(), Errno::FBIG);
+            assert!(error.to_string().contains("RLIMIT_FSIZE"), "{error}");
+            assert_eq!(len_of(file), 3 * page());
+            let map = error.into_map().unwrap().grow_file(file, 4 * page());
+            assert_eq!((map.unwrap().len(), len_of(file)), (4 * page(), 4 * page()));
+        }
+        // What is there already is no growth, whatever the limit.
+        limit(rustix::process::Resource::Fsize, page() as u64);
+        for file in &files {
+            let map = map_of(file, 0, page(), Shared).grow_file(file, 4 * page());
+            assert_eq!(map.unwrap().len(), 4 * page());
+        }
+    });
+    assert!(status.success(), "{status}");
 }
