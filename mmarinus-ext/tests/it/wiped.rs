@@ -11,18 +11,18 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::common::{inherited, page};
 use crate::raw::{Call, Held, can_forbid, forbid};
-use crate::testing::{in_child, skip, start_child};
+use crate::testing::{in_child, needs, skip, start_child};
 
 /// How a sandbox or a kernel without memory refuses.
 const REFUSALS: [Errno; 2] = [Errno::PERM, Errno::NOMEM];
 
-/// A secret of one page in memory that a pipe can hold, and the pipe.
+/// A secret of one page in memory that a pipe can hold, open to be written for ever; and the pipe.
 fn held() -> (Secret, Held) {
     let mut secret = Secret::locked(page()).unwrap();
     let mut bytes = secret.write().unwrap();
     bytes.fill(7);
     let held = Held::new(&bytes);
-    drop(bytes);
+    core::mem::forget(bytes);
     (secret, held)
 }
 
@@ -39,10 +39,12 @@ fn is_empty(address: usize) -> bool {
 
 #[test]
 fn its_memory_holds_zeros() {
+    // Before, a page that was closed and that a pipe holds is copied when it is written again.
+    needs!(linux = "5.19");
     let status = in_child!({
         // Closed, open to be read, and open to be written as it is dropped.
         for leave in [
-            |_: &mut Secret| {},
+            |secret: &mut Secret| drop(secret.read().unwrap()),
             |secret: &mut Secret| core::mem::forget(secret.read().unwrap()),
             |secret: &mut Secret| core::mem::forget(secret.write().unwrap()),
         ] {
@@ -68,8 +70,7 @@ fn what_is_open_is_wiped_without_leave() {
     }
     for errno in REFUSALS {
         let status = in_child!({
-            let (mut secret, held) = held();
-            core::mem::forget(secret.write().unwrap());
+            let (secret, held) = held();
             forbid(&[Call::Mprotect], errno);
             drop(secret);
             assert!(held.bytes().iter().all(|&byte| byte == 0));
