@@ -131,6 +131,9 @@ fn reprotect_any<K: Kind>(
 #[cold]
 fn unchanged(region: Region, old: ProtFlags, cause: Cause) -> Unchanged {
     if region.is_whole() {
+        // Raw calls may have made several mappings of it all the same: what has changed before a part refused changes back.
+        // SAFETY: the region came by value, so nobody borrows from it; these are the permissions that are remembered of it.
+        let _ = unsafe { region.protect(old) };
         return Unchanged {
             region: Some(region),
             cause,
