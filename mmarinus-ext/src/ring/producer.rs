@@ -63,8 +63,8 @@ impl Producer {
     /// # Errors
     ///
     /// - [`SetupError::TooLarge`]: more than 1 GiB.
-    /// - [`SetupError::Memfd`], [`SetupError::Map`]: what the kernel says: `EMFILE`, `ENOMEM`; `EINVAL` where memory may not be
-    ///   overcommitted (`vm.overcommit_memory` is 2).
+    /// - [`SetupError::Memfd`], [`SetupError::Map`]: what the kernel says: `EMFILE`, `ENOMEM`; `EFBIG` where `RLIMIT_FSIZE`
+    ///   allows no file of this size; `EINVAL` where memory may not be overcommitted (`vm.overcommit_memory` is 2).
     ///
     /// # References
     ///

@@ -58,6 +58,7 @@ impl Secret {
     /// [`Error::Map`]:
     ///
     /// - `EAGAIN`: `RLIMIT_MEMLOCK`.
+    /// - `EFBIG`: to the kernel that is a file, and `RLIMIT_FSIZE` allows none of this size.
     /// - `EMFILE`, `ENFILE`: too many open files.
     /// - `ENOMEM`: more than `isize::MAX` bytes, no room, `RLIMIT_MEMLOCK`, or `vm.max_map_count`.
     ///

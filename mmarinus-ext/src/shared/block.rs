@@ -91,6 +91,7 @@ pub fn anonymous_slice<T: SharedLayout>(len: usize) -> Result<Block<[T]>, mmarin
 ///
 /// # Errors
 ///
+/// - `EFBIG`: `RLIMIT_FSIZE` allows no file of this size.
 /// - `EMFILE`, `ENFILE`, `ENOMEM`, `ENOSPC`: descriptors or memory ran out.
 /// - `EINVAL`: a name that is too long or has a zero byte; or memory may not be overcommitted, where the pages of such a
 ///   file can vanish.
