@@ -13,7 +13,8 @@
 //!
 //! Two things a hostile sender can do to any receiver of descriptors, and this cannot prevent: closing a descriptor of a file
 //! system in user space waits for that file system; and a sender that stops in the middle of a message keeps a blocking
-//! receiver waiting, unless the socket has a timeout.
+//! receiver waiting, unless the socket has a timeout. That is so even if it is killed then, since its own end of the socket can
+//! be among the descriptors that have come.
 //!
 //! The socket is as it was given: timeouts and non-blocking mode are those of std. It must not have the option `SO_PASSPIDFD`,
 //! by which the kernel adds a descriptor to each message that nobody here takes.

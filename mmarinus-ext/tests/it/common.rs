@@ -8,6 +8,8 @@ use std::os::unix::fs::FileExt;
 use mmarinus_ext::memfd::{Memfd, Sealed};
 use mmarinus_sys::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
+use crate::testing::features::guest;
+
 /// The page size in bytes.
 pub(crate) fn page() -> usize {
     mmarinus_sys::page_size()
@@ -67,4 +69,9 @@ pub(crate) fn inherited() -> OwnedFd {
 /// A sealed memfd with some bytes.
 pub(crate) fn sealed(bytes: &[u8]) -> Memfd<Sealed> {
     mmarinus_ext::snapshot::read(bytes).expect("a snapshot")
+}
+
+/// How many peers a test kills: hundreds; but few where an emulated CPU has to start each of them.
+pub(crate) fn kills() -> usize {
+    if guest().is_there { 15 } else { 300 }
 }

@@ -11,7 +11,7 @@ use mmarinus::{Errno, Shared, perms};
 use mmarinus_ext::ipc::{Connection, Error, Maps, Message, Pool};
 use mmarinus_ext::memfd::{Broadcast, Memfd, Open, Sealed, SizeSealed, State};
 
-use crate::common::{inherited, never_overcommits, page, patterned, sealed};
+use crate::common::{inherited, kills, never_overcommits, page, patterned, sealed};
 use crate::testing::{in_child, skip, start_child, times};
 
 /// Nothing here takes longer, also where it is emulated.
@@ -250,7 +250,7 @@ fn chatter() {
 #[test]
 fn a_sender_that_is_killed_leaves_whole_messages_or_an_error() {
     let (mut cut, mut ended) = (0, 0);
-    let rounds = times(400) as u32;
+    let rounds = kills() as u32;
     for round in 0..rounds {
         let (mut near, far) = pair();
         let child = start_child!(far, {
@@ -340,6 +340,7 @@ fn harass(seed: u64) {
     let hole = crate::common::sparse(1 << 40, crate::common::ALL);
     let folder = std::fs::File::open("/").unwrap();
     let null = std::fs::File::open("/dev/null").unwrap();
+    let (stranger, _) = UnixStream::pair().unwrap();
     let kinds = [
         shared.as_fd(),
         fixed.as_fd(),
@@ -347,7 +348,7 @@ fn harass(seed: u64) {
         hole.as_fd(),
         folder.as_fd(),
         null.as_fd(),
-        socket.as_fd(),
+        stranger.as_fd(),
     ];
     loop {
         let fds: Vec<_> = (0..dice(4)).map(|_| kinds[dice(kinds.len())]).collect();
@@ -413,7 +414,7 @@ fn a_hostile_process_can_only_cause_errors() {
             harass(u64::from(std::process::id()) << 20 | 1);
         });
         let mut count = 0;
-        let most = round * 37 % 400;
+        let most = round * 37 % 101;
         let mut is_over = false;
         while !is_over && count < most {
             count += 1;

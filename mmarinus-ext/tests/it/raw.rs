@@ -12,6 +12,8 @@ use std::os::unix::thread::{JoinHandleExt, RawPthread};
 use mmarinus::Errno;
 use rustix::pipe::{IoSliceRaw, SpliceFlags, vmsplice};
 
+use crate::testing::features::guest;
+
 unsafe extern "C" {
     fn prctl(option: c_int, ...) -> c_int;
     fn signal(signal: c_int, handler: extern "C" fn(c_int)) -> usize;
@@ -133,12 +135,14 @@ pub(crate) fn between_signals(run: impl FnOnce() + Send + 'static) -> usize {
     // SAFETY: the call takes two numbers.
     unsafe { siginterrupt(SIGUSR1, 1) };
     let thread = std::thread::spawn(run);
+    // An emulated CPU would do nothing else.
+    let pause = if guest().is_there { 2000 } else { 50 };
     let mut signals = 0;
     while !thread.is_finished() {
         // SAFETY: the thread was not joined yet, so its handle names it, even if it has ended.
         unsafe { pthread_kill(thread.as_pthread_t(), SIGUSR1) };
         signals += 1;
-        std::thread::sleep(core::time::Duration::from_micros(50));
+        std::thread::sleep(core::time::Duration::from_micros(pause));
     }
     thread.join().expect("the thread ends well");
     signals

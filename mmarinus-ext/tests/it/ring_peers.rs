@@ -13,7 +13,7 @@ use mmarinus_ext::memfd::{Memfd, SizeSealed};
 use mmarinus_ext::ring::{Consumer, Error, Peer, Producer};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-use crate::common::{inherited, never_overcommits, page, patterned};
+use crate::common::{inherited, kills, never_overcommits, page, patterned};
 use crate::halves::{endure, harass};
 use crate::testing::{skip, start_child, times};
 
@@ -90,7 +90,7 @@ fn a_producer_that_is_killed_leaves_what_it_has_written_and_an_error() {
         skip!("memory may not be overcommitted");
     }
     let (mut silent, mut spoke) = (0, 0);
-    for round in 0..times(250) {
+    for round in 0..kills() {
         let (near, far) = UnixStream::pair().unwrap();
         let child = start_child!(far, {
             let (rings, [peer, _]) = rings();
@@ -151,7 +151,7 @@ fn a_consumer_that_is_killed_is_an_error_and_no_wait() {
     if never_overcommits() {
         skip!("memory may not be overcommitted");
     }
-    for round in 0..times(250) {
+    for round in 0..kills() {
         let (near, far) = UnixStream::pair().unwrap();
         let child = start_child!(far, {
             let (rings, [peer, _]) = rings();

@@ -13,7 +13,7 @@ use mmarinus::Errno;
 use mmarinus_ext::memfd::{Memfd, SizeSealed};
 use mmarinus_ext::shared::{self, Attempt, Counter, Error, Lock, Locked, Once};
 
-use crate::common::{inherited, never_overcommits};
+use crate::common::{inherited, kills, never_overcommits};
 use crate::testing::{in_child, skip, sound, start_child, times};
 
 /// Nothing here takes longer, also where it is emulated.
@@ -87,7 +87,7 @@ fn a_killed_owner_is_followed_and_what_it_left_is_told() {
     }
     let (memfd, state) = shared::file::<State>("state").unwrap();
     let mut abandoned = 0;
-    for round in 0..times(400) as u64 {
+    for round in 0..kills() as u64 {
         let child = start_child!(for_child(&memfd), {
             let state = inherited_state();
             state.begun.add(1);

@@ -127,16 +127,17 @@ fn messages_come_whole_and_their_timeouts_pass() {
             let receiver = later(move || sender.join().unwrap());
             far.send(&patterned(60_000), &[]).unwrap();
             let mut near = receiver.join().unwrap();
+            let long = times(8 << 20);
             let receiver = later(move || {
                 let mut near = near.into_socket();
                 let mut len = 0;
                 let mut bytes = [0; 1 << 16];
-                while len < (8 << 20) + 16 {
+                while len < long + 16 {
                     len += near.read(&mut bytes).unwrap();
                 }
                 near
             });
-            far.send(&patterned(8 << 20), &[]).unwrap();
+            far.send(&patterned(long), &[]).unwrap();
             near = Connection::new(receiver.join().unwrap());
 
             far.socket().set_read_timeout(Some(SHORT)).unwrap();

@@ -271,7 +271,8 @@ fn a_snapshot_is_mapped_again_and_again() {
     crate::testing::sound!({
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("source");
-        std::fs::write(&path, patterned(5 * page() + 7)).unwrap();
+        let bytes = patterned(5 * page() + 7);
+        std::fs::write(&path, &bytes).unwrap();
         let snapshot = snapshot::load(&path).unwrap();
         // Whatever becomes of the file.
         std::fs::write(&path, b"rewritten").unwrap();
@@ -280,7 +281,7 @@ fn a_snapshot_is_mapped_again_and_again() {
         for round in 0..100 {
             let again = snapshot.map().with(perms::Read).unwrap();
             assert_ne!(again.addr(), first.addr());
-            assert!(again[..] == first[..] && again[..] == patterned(5 * page() + 7));
+            assert!(again[..] == first[..] && again[..] == bytes);
             // Written copies are the map's own.
             let mut copy = snapshot.map().with(perms::ReadWrite).unwrap();
             copy.fill(round);
@@ -292,6 +293,6 @@ fn a_snapshot_is_mapped_again_and_again() {
             .map(|_| snapshot.map().with(perms::Read).unwrap())
             .collect();
         drop((snapshot, first));
-        assert!(many.iter().all(|map| map[..] == patterned(5 * page() + 7)));
+        assert!(many.iter().all(|map| map[..] == bytes));
     });
 }
