@@ -5,8 +5,10 @@ mod abi;
 mod ci;
 mod errors;
 mod features;
+mod mutants;
 mod no_std;
 mod package;
+mod sanitize;
 mod soak;
 mod test;
 mod tidy;
@@ -52,6 +54,13 @@ mod flags {
                 /// The pool, such as /sys/kernel/mm/hugepages/hugepages-2048kB.
                 required pool: PathBuf
             }
+            /// Runs tests under AddressSanitizer and Miri where they are installed, and says what was not run.
+            cmd sanitize {}
+            /// Makes lines that carry soundness wrong, one by one, and says which of them no test notices.
+            cmd mutants {
+                /// The part to run: `k/n` is the k-th of n, from 0 on.
+                required --shard shard: String
+            }
             /// Runs random programs on maps against a model, for as long as one likes.
             cmd soak {
                 /// For so many minutes in all; 10 if nothing is said.
@@ -90,6 +99,8 @@ fn main() -> ExitCode {
         flags::XtaskCmd::Tidy(_) => tidy::run(&sh).map(|()| true),
         flags::XtaskCmd::NoStd(_) => no_std::run(&sh).map(|()| true),
         flags::XtaskCmd::Soak(args) => soak::run(&sh, args.minutes.unwrap_or(10)).map(|()| true),
+        flags::XtaskCmd::Sanitize(_) => sanitize::run(&sh),
+        flags::XtaskCmd::Mutants(args) => mutants::run(&sh, &args.shard),
         flags::XtaskCmd::Package(_) => package::run(&sh).map(|()| true),
         flags::XtaskCmd::Test(args) => test::run(&sh, args.package.as_deref()),
         flags::XtaskCmd::KeepHugePages(args) => test::keep_huge_pages(&args.pool).map(|()| true),

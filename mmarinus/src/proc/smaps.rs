@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use mmarinus_sys::Errno;
+use rustix::fd::AsFd;
 
 use super::line::{Line, number};
 use super::lines::Lines;
@@ -28,14 +29,19 @@ enum Lies {
 
 /// Counts for whole pages. The kernel walks through all pages of the process for it, up to the end of those.
 pub(crate) fn figures(pages: Range<u64>) -> Result<Figures, Errno> {
-    let mut lines = Lines::new(open(SMAPS)?);
+    figures_in(open(SMAPS)?, pages)
+}
+
+/// The same, out of any file.
+pub(crate) fn figures_in(file: impl AsFd, pages: Range<u64>) -> Result<Figures, Errno> {
+    let mut lines = Lines::new(file);
     let mut figures = Figures {
         huge: Some(0),
         dirty: Some(0),
         swapped: Some(0),
     };
     let mut lies = Lies::Outside;
-    let mut covered = 0;
+    let mut covered = 0_u64;
     while let Some(text) = lines.next()? {
         if let Some(line) = Line::parse(text) {
             if line.start >= pages.end {
@@ -49,7 +55,8 @@ pub(crate) fn figures(pages: Range<u64>) -> Result<Figures, Errno> {
                 Lies::Across
             };
             if lies != Lies::Outside {
-                covered += line.end.min(pages.end) - line.start.max(pages.start);
+                let part = line.end.min(pages.end) - line.start.max(pages.start);
+                covered = part.saturating_add(covered);
             }
         } else if lies != Lies::Outside
             && let Some((name, bytes)) = figure(text)
