@@ -174,8 +174,8 @@ impl Stats {
 
     /// The name of the mapping that holds the first page, in the kernel's words: a path, `[anon:name]`, or nothing.
     ///
-    /// Of a name with more than 255 bytes the last ones are missing, and there are three dots; [`maps`](fn@crate::maps) tells
-    /// all of it.
+    /// Of a name with more than 255 bytes the last ones are missing, and there are three dots; `maps` of the crate, which
+    /// needs the feature `std`, tells all of it.
     #[must_use]
     pub fn name(&self) -> &[u8] {
         self.name.as_bytes()

@@ -8,7 +8,7 @@ use rustix::process::getppid;
 use rustix::thread::gettid;
 use syscalls::Sysno;
 
-use crate::script::{self, Meter, Things};
+use crate::script::{self, Meter, Silent, Things};
 use crate::testing::{skip, start_child};
 use crate::tracer::{self, Refused};
 
@@ -30,16 +30,6 @@ impl Meter for Marker {
         let done = run();
         let _ = getppid();
         done
-    }
-}
-
-/// Makes the steps, and nothing else.
-#[derive(Debug)]
-struct Silent;
-
-impl Meter for Silent {
-    fn step<T>(&mut self, _name: &str, _calls: &[&str], run: impl FnOnce() -> T) -> T {
-        run()
     }
 }
 

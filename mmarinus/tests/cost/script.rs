@@ -24,6 +24,16 @@ pub(crate) trait Meter {
     }
 }
 
+/// Makes the steps, and nothing else: what is done only once in a process or a thread is done then.
+#[derive(Debug)]
+pub(crate) struct Silent;
+
+impl Meter for Silent {
+    fn step<T>(&mut self, _name: &str, _calls: &[&str], run: impl FnOnce() -> T) -> T {
+        run()
+    }
+}
+
 /// What the script works with; made before anybody looks.
 pub(crate) struct Things {
     file: File,

@@ -10,7 +10,9 @@ use anyhow::Context;
 use mmarinus::backing::Exposed;
 use mmarinus::{Errno, Error, Map, Private, ProtFlags, Reservation, Shared, Source, perms};
 
-use crate::common::{memory_file, page, pattern, patterned};
+#[cfg(feature = "std")]
+use crate::common::pattern;
+use crate::common::{memory_file, page, patterned};
 
 /// Memory that is loaded: anonymous, private, readable and writable.
 type Pages = Map<perms::ReadWrite>;

@@ -133,7 +133,12 @@ fn a_move_that_fails_half_way_leaves_no_hole_behind() {
                         continue;
                     };
                     half_way += 1;
-                    assert_eq!((error.operation(), error.errno()), ("mremap", Errno::INTR));
+                    // Before Linux 6.17 a move of several mappings is refused, also once the target is unmapped.
+                    assert_eq!(error.operation(), "mremap");
+                    assert!(
+                        [Errno::INTR, Errno::FAULT].contains(&error.errno()),
+                        "{error}"
+                    );
                     // Nothing is there, and nobody is let in.
                     assert_eq!(view.read_at(0, &mut [0]).unwrap_err().errno(), Errno::FAULT);
                     assert_eq!(view.write_at(0, b"x").unwrap_err().errno(), Errno::FAULT);
