@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -76,6 +77,16 @@ pub(crate) fn trials<S: Subject>() -> Vec<Trial> {
             name: "what-is-no-file",
             about: "a directory, or a file that the kernel makes up, was a slice",
             run: what_is_no_file::<S>,
+        },
+        Trial {
+            name: "numbered",
+            about: "a descriptor was named by its number, which may be anybody's, or nobody's",
+            run: numbered::<S>,
+        },
+        Trial {
+            name: "listed",
+            about: "the list of what is mapped ended at a name that it did not understand",
+            run: listed::<S>,
         },
     ]
 }
@@ -306,5 +317,39 @@ fn what_is_no_file<S: Subject>() -> Outcome {
         Ok(())
     } else {
         Err(End::NotOffered)
+    }
+}
+
+fn numbered<S: Subject>() -> Outcome {
+    let page = page_size();
+    let ours = sevens()?;
+    // Nobody lends any of them.
+    for number in [-1, i32::MAX, ours.as_raw_fd()] {
+        must_refuse(S::numbered(number, page), "a number alone became a map")?;
+    }
+    Ok(())
+}
+
+fn listed<S: Subject>() -> Outcome {
+    let page = page_size();
+    let mut kept = Vec::new();
+    for name in [
+        "a b  c ",
+        "line\nfeed",
+        "1000-2000 r--p 00000000 00:00 0",
+        "\\012",
+    ] {
+        let file = File::from(memfd_create(name, MemfdFlags::CLOEXEC)?);
+        file.set_len(page as u64)?;
+        kept.push(S::file(&file, 0, page)?);
+    }
+    for map in &kept {
+        if !S::is_listed(S::address(map)?)? {
+            return broken("a map with an odd name is not in the list");
+        }
+    }
+    match S::is_listed(1)? {
+        true => broken("what is not mapped is in the list"),
+        false => Ok(()),
     }
 }

@@ -82,6 +82,11 @@ pub(crate) fn trials<S: Subject>() -> Vec<Trial> {
             about: "a fixed place replaced what lived there",
             run: place_taken::<S>,
         },
+        Trial {
+            name: "inaccessible",
+            about: "pages that nobody may touch were read by a safe call: SIGSEGV",
+            run: inaccessible::<S>,
+        },
     ]
 }
 
@@ -344,5 +349,21 @@ fn place_taken<S: Subject>() -> Outcome {
     match read::<S>(&map, 0, 2 * page)?.iter().all(|&byte| byte == 7) {
         true => Ok(()),
         false => broken("what lived at a fixed place was replaced"),
+    }
+}
+
+fn inaccessible<S: Subject>() -> Outcome {
+    let mut map = S::inaccessible(page_size())?;
+    let mut byte = [0];
+    for offset in [0, page_size() - 1] {
+        match S::read(&map, offset, &mut byte) {
+            Err(No::NotOffered) => return Err(End::NotOffered),
+            Err(No::Refused) => {}
+            Ok(()) => return broken("what nobody may read was read"),
+        }
+    }
+    match S::write(&mut map, 0, &[1]) {
+        Ok(()) => broken("what nobody may touch was written"),
+        Err(_) => Ok(()), // Also where the type of the map has no such method.
     }
 }

@@ -155,4 +155,23 @@ pub trait Subject {
         let _ = map;
         Err(No::NotOffered)
     }
+
+    /// Memory that nobody may touch (`PROT_NONE`). The default offers nothing.
+    fn inaccessible(len: usize) -> Offer<Self::Map> {
+        let _ = len;
+        Err(No::NotOffered)
+    }
+
+    /// The file behind a number, private and for reading, where safe code may name a descriptor by its number. The default
+    /// offers nothing.
+    fn numbered(descriptor: i32, len: usize) -> Offer<Self::Map> {
+        let _ = (descriptor, len);
+        Err(No::NotOffered)
+    }
+
+    /// Whether the crate's own list of what is mapped in this process has this address. The default offers nothing.
+    fn is_listed(address: usize) -> Offer<bool> {
+        let _ = address;
+        Err(No::NotOffered)
+    }
 }

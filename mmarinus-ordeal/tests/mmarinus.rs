@@ -6,7 +6,7 @@ use std::fs::File;
 use std::process::Command;
 
 use mmarinus::backing::{Anonymous, File as OfFile, Sealed};
-use mmarinus::{Advice, HugePage, Map, Private, Shared, perms};
+use mmarinus::{Advice, HugePage, Map, Private, ProtFlags, Shared, perms};
 use mmarinus_ordeal::{Judgement, No, Offer, Replaced, Subject, Verdict, judge};
 
 /// A map of mmarinus of any of the types that the trials make.
@@ -17,6 +17,7 @@ enum Any {
     File(Map<perms::Read, Private, OfFile>),
     SharedFile(Map<perms::ReadWrite, Shared, OfFile>),
     Sealed(Map<perms::Read, Private, Sealed>),
+    Runtime(Map<perms::Unknown>),
 }
 
 /// The same call on a map of any type.
@@ -29,6 +30,7 @@ macro_rules! each {
             Any::File($map) => $call,
             Any::SharedFile($map) => $call,
             Any::Sealed($map) => $call,
+            Any::Runtime($map) => $call,
         }
     };
 }
@@ -51,6 +53,18 @@ impl Subject for Mmarinus {
         map.map(Any::Memory).map_err(refused)
     }
 
+    fn inaccessible(len: usize) -> Offer<Any> {
+        let map = Map::bytes(len)
+            .anonymously()
+            .with(perms::Unknown(ProtFlags::empty()));
+        map.map(Any::Runtime).map_err(refused)
+    }
+
+    fn is_listed(address: usize) -> Offer<bool> {
+        let mut list = mmarinus::maps().map_err(refused)?;
+        Ok(list.any(|vma| vma.is_ok_and(|vma| vma.contains(address))))
+    }
+
     fn len(map: &Any) -> usize {
         each!(map, map => map.len())
     }
@@ -64,6 +78,7 @@ impl Subject for Mmarinus {
             Any::Memory(map) => map.write_at(offset, bytes).map_err(refused),
             Any::Shared(map) => map.write_at(offset, bytes).map_err(refused),
             Any::SharedFile(map) => map.write_at(offset, bytes).map_err(refused),
+            Any::Runtime(map) => map.write_at(offset, bytes).map_err(refused),
             Any::ReadOnly(_) | Any::File(_) | Any::Sealed(_) => Err(No::NotOffered),
         }
     }
@@ -73,7 +88,9 @@ impl Subject for Mmarinus {
             Any::Memory(map) => Ok(map),
             Any::ReadOnly(map) => Ok(map),
             Any::Sealed(map) => Ok(map),
-            Any::Shared(_) | Any::File(_) | Any::SharedFile(_) => Err(No::NotOffered),
+            Any::Shared(_) | Any::File(_) | Any::SharedFile(_) | Any::Runtime(_) => {
+                Err(No::NotOffered)
+            }
         }
     }
 
@@ -274,6 +291,8 @@ fn mmarinus_bears_it() {
         "sealed",
         "replace-refused",
         "place-taken",
+        "inaccessible",
+        "listed",
     ] {
         assert_eq!(*verdict(&judged, name), Verdict::Held, "{name}");
     }

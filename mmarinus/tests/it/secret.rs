@@ -214,3 +214,11 @@ fn root_gets_all_of_its_pages_as_well() {
     });
     assert!(status.success(), "{status}");
 }
+
+#[test]
+fn each_page_is_there_from_the_start() {
+    needs!(memfd_secret);
+    // More pages than the kernel is asked for at once, and not a multiple of that.
+    let map = secret(130 * page());
+    assert_eq!(Vma::of(&map).bytes("Rss"), 130 * page());
+}
