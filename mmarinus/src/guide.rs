@@ -8,6 +8,10 @@ pub mod how_do_i {}
 #[doc = include_str!("../docs/coming_from.md")]
 pub mod coming_from {}
 
+/// Maps beside other crates: bytes, yoke, zerocopy, bytemuck, std::io, arenas, tokio, vm-memory.
+#[doc = include_str!("../docs/interop.md")]
+pub mod interop {}
+
 /// Soundness, for whoever doubts that the ladder is needed.
 #[doc = include_str!("../docs/soundness.md")]
 pub mod soundness {}

@@ -75,6 +75,8 @@ mod shared_block;
 mod slices;
 mod source;
 mod split;
+#[cfg(feature = "stable_deref_trait")]
+mod stable_deref;
 mod stack;
 mod stats;
 #[cfg(feature = "std")]

@@ -44,6 +44,9 @@ mod map_count;
 mod merging;
 #[path = "soundness/mirror.rs"]
 mod mirror;
+#[cfg(feature = "std")]
+#[path = "soundness/missing_calls.rs"]
+mod missing_calls;
 #[path = "soundness/moves.rs"]
 mod moves;
 #[path = "soundness/neighbours.rs"]

@@ -9,6 +9,7 @@ mod mutants;
 mod no_std;
 mod package;
 mod sanitize;
+mod semver;
 mod soak;
 mod test;
 mod tidy;
@@ -42,6 +43,8 @@ mod flags {
             cmd no-std {}
             /// Packs what is published, and builds and documents the packages by themselves.
             cmd package {}
+            /// Tells what of the public names was lost or changed since the baseline; needs cargo-semver-checks.
+            cmd semver {}
             /// Holds the rules of the house against every file.
             cmd tidy {}
             /// Runs every test of every crate, and says what ran and what was skipped.
@@ -102,6 +105,7 @@ fn main() -> ExitCode {
         flags::XtaskCmd::Sanitize(_) => sanitize::run(&sh),
         flags::XtaskCmd::Mutants(args) => mutants::run(&sh, &args.shard),
         flags::XtaskCmd::Package(_) => package::run(&sh).map(|()| true),
+        flags::XtaskCmd::Semver(_) => semver::run(&sh),
         flags::XtaskCmd::Test(args) => test::run(&sh, args.package.as_deref()),
         flags::XtaskCmd::KeepHugePages(args) => test::keep_huge_pages(&args.pool).map(|()| true),
         flags::XtaskCmd::Vm(args) => vm::run(&sh, &args.into()),

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 /// The crates that are published, in the order of their dependencies.
-const PUBLISHED: [&str; 4] = [
+pub(crate) const PUBLISHED: [&str; 4] = [
     "mmarinus-sys",
     "mmarinus",
     "mmarinus-ext",

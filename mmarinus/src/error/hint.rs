@@ -739,6 +739,12 @@ fn kernel(operation: Operation, errno: Errno) -> &'static str {
             "seccomp forbids rt_sigaction; install the handler before the sandbox, or copy without it"
         }
         (O::Read | O::Write | O::ReadFrom | O::WriteTo, errno) => copy_hint(operation, errno),
+        (_, Errno::NOSYS) => {
+            "this kernel lacks the call, or a sandbox (seccomp) hides it; allow it there, or do without"
+        }
+        (_, Errno::PERM) => {
+            "a sandbox (seccomp) or a security module forbids the call, or it needs a privilege; allow it there, or do without"
+        }
         _ => "the man page of the call tells when the kernel says so",
     }
 }

@@ -60,6 +60,7 @@ mod shared_block;
 mod slices;
 mod source;
 mod split;
+mod stable_deref;
 mod stats;
 #[cfg(feature = "std")]
 mod supply;

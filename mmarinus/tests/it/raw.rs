@@ -170,6 +170,20 @@ pub(crate) enum Call {
     GetMempolicy,
     MovePages,
     Cachestat,
+    Userfaultfd,
+    MemfdSecret,
+    PkeyAlloc,
+    Mlock2,
+    Membarrier,
+    ProcessMadvise,
+    SetMempolicyHomeNode,
+    Mincore,
+    Prctl,
+    Madvise,
+    Fstatfs,
+    Getrandom,
+    Mlock,
+    Munlock,
 }
 
 impl Call {
@@ -192,6 +206,20 @@ impl Call {
                 Self::ProcessVmReadv => 310,
                 Self::ProcessVmWritev => 311,
                 Self::Mseal => 462,
+                Self::Userfaultfd => 323,
+                Self::MemfdSecret => 447,
+                Self::PkeyAlloc => 330,
+                Self::Mlock2 => 325,
+                Self::Membarrier => 324,
+                Self::ProcessMadvise => 440,
+                Self::SetMempolicyHomeNode => 450,
+                Self::Mincore => 27,
+                Self::Prctl => 157,
+                Self::Madvise => 28,
+                Self::Fstatfs => 138,
+                Self::Getrandom => 318,
+                Self::Mlock => 149,
+                Self::Munlock => 150,
             }
         } else if cfg!(any(target_arch = "aarch64", target_arch = "riscv64")) {
             match self {
@@ -210,6 +238,20 @@ impl Call {
                 Self::ProcessVmReadv => 270,
                 Self::ProcessVmWritev => 271,
                 Self::Mseal => 462,
+                Self::Userfaultfd => 282,
+                Self::MemfdSecret => 447,
+                Self::PkeyAlloc => 289,
+                Self::Mlock2 => 284,
+                Self::Membarrier => 283,
+                Self::ProcessMadvise => 440,
+                Self::SetMempolicyHomeNode => 450,
+                Self::Mincore => 232,
+                Self::Prctl => 167,
+                Self::Madvise => 233,
+                Self::Fstatfs => 44,
+                Self::Getrandom => 278,
+                Self::Mlock => 228,
+                Self::Munlock => 229,
             }
         } else {
             return Err(format!("the number of {self:?} is not known here"));
