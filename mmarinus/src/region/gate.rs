@@ -160,4 +160,37 @@ mod tests {
         drop(gate.close());
         assert_eq!(gate.0.load(Ordering::SeqCst), 0);
     }
+
+    /// Has a second thread wait for what `held` holds, gives that up, and waits until the thread has passed.
+    fn assert_wakes<H>(gate: &Gate, held: H, pass: impl FnOnce() + Send) {
+        let (sender, passed) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                pass();
+                sender.send(()).expect("somebody waits for it");
+            });
+            while gate.0.load(Ordering::Relaxed) & WAITED_FOR == 0 {
+                std::thread::yield_now();
+            }
+            // The thread may not sleep yet; then there is nobody to wake, and this test says nothing.
+            std::thread::sleep(core::time::Duration::from_millis(20));
+            drop(held);
+            let limit = core::time::Duration::from_secs(20);
+            let woken = passed.recv_timeout(limit).is_ok();
+            if !woken {
+                // So that the test ends.
+                gate.wake();
+            }
+            assert!(woken, "whoever waits is woken");
+        });
+        assert_eq!(gate.0.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn whoever_waits_is_woken() {
+        let gate = Gate::default();
+        assert_wakes(&gate, gate.close(), || drop(gate.enter()));
+        assert_wakes(&gate, gate.close(), || drop(gate.close()));
+        assert_wakes(&gate, gate.enter(), || drop(gate.close()));
+    }
 }

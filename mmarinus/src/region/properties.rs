@@ -276,3 +276,99 @@ impl fmt::Debug for Properties {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Properties of new pages of 4 KiB.
+    fn new(traits: Traits) -> Properties {
+        Properties::new(12, traits, Known::OfNewPages)
+    }
+
+    /// What is locked, mergeable and whole.
+    fn told(properties: &Properties) -> [bool; 3] {
+        [
+            properties.is_locked(),
+            properties.is_mergeable(),
+            properties.is_whole(),
+        ]
+    }
+
+    #[test]
+    fn each_thing_is_remembered_for_itself() {
+        let properties = new(Traits::empty());
+        assert_eq!(told(&properties), [false, false, true]);
+        properties.set_mergeable(true);
+        assert_eq!(told(&properties), [false, true, true]);
+        properties.set_locked();
+        properties.set_locked();
+        assert_eq!(told(&properties), [true, true, true]);
+        properties.set_in_pieces();
+        assert_eq!(told(&properties), [true, true, false]);
+        assert_eq!(properties.claim_width(4), Ok(()));
+        assert_eq!(properties.claim_width(8), Err(4));
+        assert_eq!(properties.width(), 4);
+        assert_eq!(told(&properties.clone()), [true, true, false]);
+        properties.set_mergeable(false);
+        assert_eq!(told(&properties), [true, false, false]);
+        assert_eq!(told(&properties.of_moved_pages()), [false, false, true]);
+        // Of what nobody knows, the worse is taken to be so.
+        let unknown = Properties::new(12, Traits::empty(), Known::OfNothing);
+        assert_eq!(told(&unknown), [true, false, false]);
+    }
+
+    #[test]
+    fn what_is_so_of_one_neighbour_is_so_of_both() {
+        for bits in 0..16 {
+            let [first, second] = [bits, bits >> 2].map(|bits| {
+                let properties = new(Traits::empty());
+                if bits & 1 != 0 {
+                    properties.set_locked();
+                }
+                properties.set_mergeable(bits & 2 != 0);
+                properties
+            });
+            let both = Properties::of_both(&first, &second).expect("they fit");
+            let locked = first.is_locked() || second.is_locked();
+            let mergeable = first.is_mergeable() || second.is_mergeable();
+            // What is joined may be several mappings.
+            assert_eq!(told(&both), [locked, mergeable, false]);
+        }
+    }
+
+    #[test]
+    fn neighbours_that_differ_do_not_fit() {
+        let first = new(Traits::empty());
+        let large = Properties::new(21, Traits::empty(), Known::OfNewPages);
+        assert!(Properties::of_both(&first, &large).is_none());
+        let second = new(Traits::empty());
+        second.claim_width(4).expect("the first width");
+        for (one, two) in [(&first, &second), (&second, &first), (&second, &second)] {
+            let both = Properties::of_both(one, two).expect("one width");
+            assert_eq!(both.width(), 4);
+        }
+        first.claim_width(8).expect("the first width");
+        assert!(Properties::of_both(&first, &second).is_none());
+    }
+
+    #[test]
+    fn what_promises_is_so_of_both_and_what_warns_of_one() {
+        let certain = Traits::ANONYMOUS | Traits::SYNCHRONOUS | Traits::PLAIN;
+        for (one, two) in [
+            (certain, Traits::all()),
+            (Traits::all(), certain),
+            (Traits::empty(), Traits::all()),
+            (Traits::all(), Traits::all()),
+        ] {
+            let both = Properties::of_both(&new(one), &new(two)).expect("they fit");
+            for (_, traits) in Traits::all().iter_names() {
+                let expected = match certain.contains(traits) {
+                    true => one.contains(traits) && two.contains(traits),
+                    false => one.contains(traits) || two.contains(traits),
+                };
+                assert_eq!(both.has(traits), expected, "{traits:?}");
+            }
+        }
+    }
+}

@@ -812,10 +812,24 @@ fn no_reserve_is_refused_where_it_could_fault() {
             .populate()
             .with(perms::Read)
             .unwrap_err(),
+        Map::bytes(1)
+            .from_source(&mmarinus::Source::anonymous(), 0)
+            .no_reserve()
+            .with_kind(Shared)
+            .with(perms::ReadWrite)
+            .unwrap_err(),
     ] {
         assert_eq!(error.errno(), Errno::OPNOTSUPP);
         assert!(error.to_string().contains("SIGBUS"), "{error}");
     }
+    // A source of zeros is memory of no file, and private memory needs no reservation.
+    let zeros = Map::bytes(1)
+        .from_source(&mmarinus::Source::anonymous(), 0)
+        .no_reserve()
+        .wipe_on_fork()
+        .with(perms::ReadWrite)
+        .unwrap();
+    assert_eq!(zeros[0], 0);
 }
 
 #[test]
