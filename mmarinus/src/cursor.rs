@@ -7,12 +7,13 @@ use crate::fault::Fault;
 use crate::kind::Kind;
 use crate::map::Map;
 use crate::perms::{MayRead, MayWrite, Permissions};
+use crate::reservation::Window;
 use crate::view::View;
 
 /// A position in a map: [`Read`], [`Seek`] and, where bytes may be written, [`Write`], on any rung.
 ///
-/// Made by [`View::cursor`], [`Map::cursor`], and [`Map::cursor_mut`], which writes all maps that safe code writes. Bytes are
-/// copied as [`read_at`](Map::read_at) and [`write_at`](Map::write_at) do. Where a page is gone, a call gives the bytes before
+/// Made by [`View::cursor`], [`Window::cursor`], [`Map::cursor`], and [`Map::cursor_mut`], which writes all maps that safe code
+/// writes. Bytes are copied as [`read_at`](Map::read_at) and [`write_at`](Map::write_at) do. Where a page is gone, a call gives the bytes before
 /// it, and the next call the error, so that nothing is lost; the position is always that of the next byte.
 ///
 /// Reading at the end gives 0 bytes, and so does writing: a map does not grow. The position may lie behind the end.
@@ -55,7 +56,7 @@ impl<M> Cursor<M> {
         self.position = position;
     }
 
-    /// The view or the borrowed map.
+    /// The view, the window or the borrowed map.
     #[must_use]
     pub fn into_inner(self) -> M {
         self.of
@@ -122,6 +123,33 @@ impl<P: Permissions, K: Kind, B: Backing<K>> Seek for Cursor<View<'_, P, K, B>> 
     }
 }
 
+impl Read for Cursor<Window<'_>> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let (offset, len) = self.place(self.of.len(), buf.len());
+        let copy = self.of.read_at(offset, &mut buf[..len]);
+        self.advance(copy, len)
+    }
+}
+
+impl Write for Cursor<Window<'_>> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let (offset, len) = self.place(self.of.len(), buf.len());
+        let copy = self.of.write_at(offset, &buf[..len]);
+        self.advance(copy, len)
+    }
+
+    /// Does nothing: what was written is there.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Cursor<Window<'_>> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.seek_in(self.of.len(), to)
+    }
+}
+
 impl<P: MayRead, K: Kind, B: Backing<K>> Read for Cursor<&mut Map<P, K, B>> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let (offset, len) = self.place(self.of.len(), buf.len());
@@ -167,6 +195,33 @@ impl<'map, P: Permissions, K: Kind, B: Backing<K>> View<'map, P, K, B> {
     /// ```
     #[must_use]
     pub fn cursor(&self) -> Cursor<View<'map, P, K, B>> {
+        Cursor::new(*self)
+    }
+}
+
+impl<'res> Window<'res> {
+    /// A [`Cursor`] at the first byte of the window. Needs the feature `std`.
+    ///
+    /// Where nothing is placed, reading and writing are errors, and seeking passes over it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Read, Seek, SeekFrom, Write};
+    /// use mmarinus::{ProtFlags, Reservation};
+    ///
+    /// let reservation = Reservation::new(1 << 30)?;
+    /// reservation.protect(0..1 << 16, ProtFlags::READ | ProtFlags::WRITE)?;
+    /// let mut cursor = reservation.view(4096..)?.cursor();
+    /// cursor.write_all(b"hello")?;
+    /// cursor.seek(SeekFrom::Current(-4))?;
+    /// let mut bytes = [0; 4];
+    /// cursor.read_exact(&mut bytes)?;
+    /// assert_eq!(&bytes, b"ello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn cursor(&self) -> Cursor<Self> {
         Cursor::new(*self)
     }
 }

@@ -98,6 +98,40 @@ impl<'res> Window<'res> {
         })
     }
 
+    /// The window in pieces of `size` bytes, the last of which may be shorter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mmarinus::{ProtFlags, Reservation};
+    ///
+    /// let reservation = Reservation::new(1 << 20)?;
+    /// reservation.protect(.., ProtFlags::READ)?;
+    /// let mut buffer = [1; 1 << 16];
+    /// for chunk in reservation.view(..)?.chunks(buffer.len()) {
+    ///     let len = chunk.copy_to(&mut buffer)?;
+    ///     assert!(buffer[..len].iter().all(|byte| *byte == 0));
+    /// }
+    /// # Ok::<(), mmarinus::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `size` is 0.
+    #[must_use = "chunks are an iterator"]
+    pub fn chunks(&self, size: usize) -> impl ExactSizeIterator<Item = Self> + use<'res> {
+        assert!(size != 0, "chunks of 0 bytes never end");
+        let window = *self;
+        (0..window.len().div_ceil(size)).map(move |index| {
+            let start = window.start + index * size;
+            Self {
+                start,
+                end: start + size.min(window.end - start),
+                ..window
+            }
+        })
+    }
+
     /// Copies bytes from `offset` on into all of `buf`: `process_vm_readv`.
     ///
     /// # Errors

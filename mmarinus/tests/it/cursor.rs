@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Cursor as Model, ErrorKind, Read, Seek, SeekFrom, Write};
 
-use mmarinus::{Errno, Map, Private, Shared, perms};
+use mmarinus::{Errno, Map, Private, ProtFlags, Reservation, Shared, Source, perms};
 
 use crate::common::{anonymous, bytes_of, exposed, file_map, memory_file, page, patterned, shared};
 use crate::raw::stable;
@@ -203,4 +203,67 @@ fn chunks_of_a_file_that_is_cut_meanwhile() {
     expected[3 * page() + 17..].fill(0);
     assert_eq!(seen, expected);
     assert_eq!(faults, (8 * page()).div_ceil(1000) - 4 * page() / 1000);
+}
+
+#[test]
+fn a_window_has_a_cursor() {
+    let len = page() + 77;
+    let reservation = Reservation::new(4 * page()).unwrap();
+    let both = ProtFlags::READ | ProtFlags::WRITE;
+    reservation.protect(page()..3 * page(), both).unwrap();
+    let window = reservation.view(page() + 5..page() + 5 + len).unwrap();
+    assert_like_a_file(window.cursor(), len);
+    assert_eq!(window.cursor().into_inner().addr(), window.addr());
+}
+
+#[test]
+fn a_cursor_of_a_window_stops_where_nothing_is_placed() {
+    let reservation = Reservation::new(4 * page()).unwrap();
+    let file = memory_file(2 * page());
+    let source = Source::of(&file).unwrap();
+    reservation
+        .place(0..2 * page(), &source, 0, Shared, ProtFlags::READ)
+        .unwrap();
+    let mut cursor = reservation.view(10..).unwrap().cursor();
+    let mut bytes = vec![0; 4 * page()];
+    // The bytes before the hole come, then the error, as often as it is asked for.
+    assert_eq!(cursor.read(&mut bytes).unwrap(), 2 * page() - 10);
+    assert_eq!(bytes[..2 * page() - 10], patterned(10, 2 * page() - 10));
+    for _ in 0..2 {
+        let error = cursor.read(&mut bytes).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::FAULT.raw_os_error()));
+        assert_eq!(cursor.position(), 2 * page() as u64 - 10);
+    }
+    // A file that was truncated is a hole as well, and what may not be written is an error.
+    cursor.rewind().unwrap();
+    assert!(cursor.write(b"no").is_err());
+    file.set_len(page() as u64).unwrap();
+    assert_eq!(cursor.read(&mut bytes).unwrap(), page() - 10);
+    assert!(cursor.read(&mut bytes).is_err());
+    // At the end there is nothing, and behind it as well.
+    cursor.seek(SeekFrom::End(0)).unwrap();
+    assert_eq!(cursor.read(&mut bytes).unwrap(), 0);
+    cursor.set_position(u64::MAX);
+    assert_eq!(cursor.read(&mut bytes).unwrap(), 0);
+    assert_eq!(cursor.write(b"no").unwrap(), 0);
+}
+
+#[test]
+fn a_window_in_chunks_is_the_window() {
+    let reservation = Reservation::new(4 * page()).unwrap();
+    reservation.protect(.., ProtFlags::READ).unwrap();
+    let window = reservation.view(3..3 * page() + 1).unwrap();
+    for size in [1, 7, page(), window.len(), usize::MAX] {
+        let chunks = window.chunks(size);
+        assert_eq!(chunks.len(), window.len().div_ceil(size));
+        let mut next = window.addr();
+        for chunk in chunks {
+            assert_eq!((chunk.addr(), chunk.is_empty()), (next, false));
+            assert!(chunk.len() <= size);
+            next += chunk.len();
+        }
+        assert_eq!(next, window.addr() + window.len());
+    }
+    assert_eq!(window.sub(0..0).unwrap().chunks(5).len(), 0);
+    assert!(std::panic::catch_unwind(|| window.chunks(0).len()).is_err());
 }
