@@ -13,8 +13,8 @@ use crate::view::View;
 /// A position in a map: [`Read`], [`Seek`] and, where bytes may be written, [`Write`], on any rung.
 ///
 /// Made by [`View::cursor`], [`Window::cursor`], [`Map::cursor`], and [`Map::cursor_mut`], which writes all maps that safe code
-/// writes. Bytes are copied as [`read_at`](Map::read_at) and [`write_at`](Map::write_at) do. Where a page is gone, a call gives the bytes before
-/// it, and the next call the error, so that nothing is lost; the position is always that of the next byte.
+/// writes. Bytes are copied as [`read_at`](Map::read_at) and [`write_at`](Map::write_at) do. Where a page is gone, a call gives
+/// the bytes before it, and the next call the error, so that nothing is lost; the position is always that of the next byte.
 ///
 /// Reading at the end gives 0 bytes, and so does writing: a map does not grow. The position may lie behind the end.
 ///
