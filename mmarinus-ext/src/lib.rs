@@ -8,6 +8,7 @@ compile_error!("mmarinus-ext maps memory on Linux and Android only");
 pub mod grow;
 pub mod ipc;
 pub mod memfd;
+pub mod pager;
 pub mod ring;
 pub mod secret;
 #[cfg(target_has_atomic = "64")]

@@ -159,3 +159,59 @@ fn keys() {
         skip!("core dumps do not fall in the folder of the process here");
     }
 }
+
+#[test]
+fn lazy() {
+    needs!(cargo, userfaultfd_user_mode_only);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (plain, packed, cut) = (path("plain"), path("packed"), path("cut"));
+    let lines = (0..60_000).map(|line| format!("line {line} of a text\n"));
+    let text: String = lines.collect();
+    let count = text.len().div_ceil(1 << 16);
+    std::fs::write(&plain, &text).unwrap();
+    let said = run("lazy", &["pack", &plain, &packed]).printed();
+    let told = format!("{} bytes in {count} blocks became ", text.len());
+    assert!(said.starts_with(&told), "{said}");
+    let bytes = std::fs::read(&packed).unwrap();
+    assert!(bytes.len() < text.len() / 2);
+
+    let show = |offset: usize, len: usize| {
+        let (offset, len) = (offset.to_string(), len.to_string());
+        run("lazy", &["show", &packed, &offset, &len])
+    };
+    let expect = |offset: usize, len: usize, blocks: usize| {
+        let part = &text[offset..offset + len];
+        let expected = format!("{part}\n{blocks} of {count} blocks were decompressed\n");
+        assert_eq!(show(offset, len).printed(), expected);
+    };
+    expect(0, 0, 0);
+    expect(70_000, 100, 1);
+    expect((1 << 16) - 1, 2, 2);
+    expect(text.len() - 9, 9, 1);
+    expect(0, text.len(), count);
+    show(text.len(), 1).complained("bytes only");
+    show(usize::MAX, usize::MAX).complained("bytes only");
+
+    // A damaged block is an error of who reads it only.
+    let mut damaged = bytes.clone();
+    damaged[..64].fill(0xff);
+    std::fs::write(&packed, &damaged).unwrap();
+    expect(70_000, 100, 1);
+    show(10, 10).complained("block 0 is damaged");
+
+    for len in [0, 15, 16, 24, bytes.len() - 1] {
+        std::fs::write(&cut, &bytes[..len]).unwrap();
+        run("lazy", &["show", &cut, "0", "1"]).complained("is not packed by lazy");
+    }
+    // A length that is a lie.
+    for lie in [u64::MAX, 1 << 62, text.len() as u64 + (1 << 16)] {
+        let mut lying = bytes.clone();
+        let end = lying.len() - 16;
+        lying[end..end + 8].copy_from_slice(&lie.to_le_bytes());
+        std::fs::write(&cut, &lying).unwrap();
+        run("lazy", &["show", &cut, "0", "1"]).complained("is not packed by lazy");
+    }
+    run("lazy", &["show", &packed, "one", "1"]).complained("one is no number");
+    run("lazy", &["unpack"]).complained("what to do?");
+}

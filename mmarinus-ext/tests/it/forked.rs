@@ -10,13 +10,14 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 
 use mmarinus::{Map, perms};
+use mmarinus_ext::pager::{self, Cause};
 use mmarinus_ext::ring::{Consumer, Peer, Producer, Ring};
 use mmarinus_ext::secret::{self, Secret};
 use mmarinus_ext::shared::{self, Counter, Error, Lock};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::common::never_overcommits;
-use crate::testing::in_child;
+use crate::testing::{in_child, needs};
 
 unsafe extern "C" {
     fn fork() -> c_int;
@@ -213,6 +214,43 @@ fn a_forked_child_does_not_close_the_ring_of_its_parent() {
             consumer.read_exact(&mut bytes).unwrap();
             assert_eq!(&bytes, b"before and after");
         }
+    });
+    assert!(status.success());
+}
+
+#[test]
+fn a_forked_child_has_nobody_who_makes_pages() {
+    needs!(userfaultfd_user_mode_only);
+    let status = in_child!({
+        let page = mmarinus_sys::page_size();
+        let mut supplied = Some(pager::supplied(4 * page, |_, bytes| bytes.fill(7)).unwrap());
+        let make = |_: usize, bytes: &mut [u8]| {
+            bytes.fill(8);
+            Ok::<(), core::convert::Infallible>(())
+        };
+        let mut paged = Some(pager::paged(4 * page, make).unwrap());
+        let made = |map: &[u8]| [map[0], map[page]];
+        assert_eq!(supplied.as_ref().map(|map| map[0]), Some(7));
+        paged.as_ref().unwrap().read_at(0, &mut [0]).unwrap();
+        assert!(in_fork(|| {
+            let had = made(supplied.as_ref().unwrap());
+            let read = [0, page].map(|offset| paged.as_ref().unwrap().read_at(offset, &mut [0]));
+            let is_refused = read.iter().all(|read| {
+                let fault = read.as_ref().err();
+                fault.is_some_and(|fault| matches!(fault.cause(), Cause::OtherProcess))
+            });
+            // It gives nothing of its parent's back, and waits for no thread.
+            drop((supplied.take(), paged.take()));
+            had == [7, 0] && is_refused
+        }));
+        assert_eq!(made(supplied.as_ref().unwrap()), [7, 7]);
+        let mut bytes = [0; 2];
+        paged
+            .as_ref()
+            .unwrap()
+            .read_at(page - 1, &mut bytes)
+            .unwrap();
+        assert_eq!(bytes, [8, 8]);
     });
     assert!(status.success());
 }

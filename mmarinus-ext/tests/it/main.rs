@@ -15,6 +15,7 @@ mod huge;
 mod ipc;
 mod limits;
 mod memfd;
+mod pager;
 mod peers;
 mod pool;
 mod raw;
