@@ -1,15 +1,17 @@
 //! A file that is decompressed where it is read: `lazy pack FILE PACKED`, and then `lazy show PACKED OFFSET LENGTH`.
 //!
-//! A packed file is blocks, each compressed by itself, and an index behind them. To show a part of it, a map of the whole is made, of
-//! which nothing is there. Whoever reads meets missing pages; the block that they are in is decompressed then, once. So what is never
+//! A packed file is blocks, each compressed by itself, and an index behind them. To show a part of it, a map of the whole is
+//! made, of
+//! which nothing is there. Whoever reads meets missing pages; the block that they are in is decompressed then, once. So what
+//! is never
 //! read costs nothing. A block that is damaged is an error of the read that meets it, and of no other.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::fs::{File, read, write};
 use std::io::{self, Write, stdout};
 use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use lz4_flex::block::{compress, decompress_into};

@@ -3,7 +3,7 @@
 //! | the closure | gives | which is | how |
 //! | --- | --- | --- | --- |
 //! | cannot fail: [`supplied`] | [`Supplied`] | a slice: rung 3 | who touches a missing page waits while a thread makes it |
-//! | can fail: [`paged`] | [`Paged`] | copied from and to: rung 1 | who copies a missing page makes it; an error of the closure is the [`Fault`] of the copy |
+//! | can fail: [`paged`] | [`Paged`] | copied from and to: rung 1 | who copies a missing page makes it; the closure's error is its [`Fault`] |
 //!
 //! The closure gets an offset into the map and the bytes that lie there, which are zeros, and fills them in. It is called once
 //! for each step of the map, a page if nothing else is said ([`Options::step`]), and never for two at a time. The last step
@@ -15,10 +15,12 @@
 //! the closure panics, when the kernel has no memory for a page, and when the closure touches a missing page of its own map,
 //! which nobody else could make. For [`Paged`] these are a panic of the copy, and errors.
 //!
-//! A closure that waits for another thread, which waits for a page of the same map, waits for itself; so do the closures of two maps
+//! A closure that waits for another thread, which waits for a page of the same map, waits for itself; so do the closures of
+//! two maps
 //! that touch each other's missing pages in two threads. That is not noticed, as it is not for locks.
 //!
-//! Memory that is locked as it is mapped (`mlockall` with `MCL_FUTURE`) is made page by page as well; the pages are then there to stay.
+//! Memory that is locked as it is mapped (`mlockall` with `MCL_FUTURE`) is made page by page as well; the pages are then there
+//! to stay.
 //!
 //! # Privileges
 //!
@@ -30,7 +32,8 @@
 //!
 //! # Forks
 //!
-//! A forked child has nobody who makes pages. A copy from or to a [`Paged`] map is an error there. The slice of a [`Supplied`] one
+//! A forked child has nobody who makes pages. A copy from or to a [`Paged`] map is an error there. The slice of a [`Supplied`]
+//! one
 //! holds there what was made before, and zeros elsewhere. Dropping either is harmless.
 //!
 //! # Examples

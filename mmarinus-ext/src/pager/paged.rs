@@ -16,7 +16,8 @@ use super::steps::{Draft, Steps, nothing};
 /// A map whose pages are made by a closure that can fail, when they are first copied: rung 1.
 ///
 /// [`paged`](super::paged) and [`Options::paged`](super::Options::paged) make it. No thread serves it: whoever meets a missing
-/// page runs the closure, while others who meet one wait for their turn. Pages that are there are copied by all at once. A page is there whole or not at all.
+/// page runs the closure, while others who meet one wait for their turn. Pages that are there are copied by all at once. A
+/// page is there whole or not at all.
 ///
 /// If the closure fails, its error is the [`Fault`] of the copy, and what came before it was copied. Nothing is remembered: the
 /// next copy calls it again. If it panics, so does the copy, and the next one calls it again, too.

@@ -117,7 +117,8 @@ fn watch(supplier: &Supplier, wanted: &Sender<usize>, maker: &AtomicU32) {
         match supplier.next() {
             Ok(Some(missing)) if missing.thread() == maker.load(Ordering::Relaxed) => {
                 abort(format_args!(
-                    "the closure that makes the pages of a map touched byte {} of that map, which is missing, and waits for itself",
+                    "the closure that makes the pages of a map touched byte {} of that map, \
+                     which is missing, and waits for itself",
                     missing.offset()
                 ))
             }

@@ -9,7 +9,10 @@ use std::thread;
 use mmarinus::{Errno, perms};
 use mmarinus_ext::pager::{self, Cause, Options, Paged, Supplied};
 use proptest::collection::vec;
-use proptest::prelude::{ProptestConfig, any, proptest};
+use proptest::prelude::any;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, TestRunner};
+use proptest::{prop_assert, prop_assert_eq};
 
 use crate::common::{mappings, open_descriptors, page};
 use crate::testing::{in_child, needs};
@@ -50,31 +53,40 @@ fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
-    #[test]
-    fn reads_agree_with_the_closure(
-        len in 0..200_000_usize,
-        step in 0..70_000_usize,
-        reads in vec((any::<proptest::sample::Index>(), 0..20_000_usize), 1..12),
-    ) {
-        needs!(userfaultfd_user_mode_only);
-        let paged = infallible(len, step);
-        let supplied = Options::new().step(step).supplied(len, perms::Read, fill).unwrap();
-        assert_eq!((paged.len(), supplied.len()), (len, len));
-        for (start, count) in reads {
-            let start = start.index(len + 1);
-            let end = len.min(start + count);
-            let mut bytes = vec![0; end - start];
-            paged.read_at(start, &mut bytes).unwrap();
-            assert!(is_filled(start, &bytes));
-            assert!(is_filled(start, &supplied[start..end]));
-            // Past the end.
-            let mut more = vec![0; len - start + 1];
-            let fault = paged.read_at(start, &mut more).unwrap_err();
-            assert!(matches!(fault.cause(), Cause::Copy(fault) if fault.errno() == Errno::INVAL));
-        }
-    }
+#[test]
+fn reads_agree_with_the_closure() {
+    needs!(userfaultfd_user_mode_only);
+    let reads = vec((any::<Index>(), 0..20_000_usize), 1..12);
+    let config = Config {
+        cases: 24,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let tried = TestRunner::new(config).run(
+        &(0..200_000_usize, 0..70_000_usize, reads),
+        |(len, step, reads)| {
+            let paged = infallible(len, step);
+            let options = Options::new().step(step);
+            let supplied = options.supplied(len, perms::Read, fill).unwrap();
+            prop_assert_eq!((paged.len(), supplied.len()), (len, len));
+            for (start, count) in reads {
+                let start = start.index(len + 1);
+                let end = len.min(start + count);
+                let mut bytes = vec![0; end - start];
+                paged.read_at(start, &mut bytes).unwrap();
+                prop_assert!(is_filled(start, &bytes));
+                prop_assert!(is_filled(start, &supplied[start..end]));
+                // Past the end.
+                let mut more = vec![0; len - start + 1];
+                let fault = paged.read_at(start, &mut more).unwrap_err();
+                let is_range =
+                    matches!(fault.cause(), Cause::Copy(fault) if fault.errno() == Errno::INVAL);
+                prop_assert!(is_range);
+            }
+            Ok(())
+        },
+    );
+    tried.unwrap();
 }
 
 #[test]
@@ -173,7 +185,7 @@ fn each_step_is_made_once_whoever_wants_it() {
         }
     };
     let options = Options::new().step(step - 1);
-    let mut make = count(0);
+    let make = count(0);
     let fallible = move |offset: usize, bytes: &mut [u8]| {
         make(offset, bytes);
         Ok::<(), Never>(())
