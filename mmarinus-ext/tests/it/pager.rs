@@ -1,8 +1,9 @@
 //! Maps whose pages a closure makes: what they hold, what fails, and what ends the process.
 
+use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::os::unix::process::ExitStatusExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 
