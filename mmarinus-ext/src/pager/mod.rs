@@ -3,7 +3,7 @@
 //! | the closure | gives | which is | how |
 //! | --- | --- | --- | --- |
 //! | cannot fail: [`supplied`] | [`Supplied`] | a slice: rung 3 | who touches a missing page waits while a thread makes it |
-//! | can fail: [`paged`] | [`Paged`] | copies: rung 1 | who copies a missing page makes it; the closure's error is its [`Fault`] |
+//! | can fail: [`paged`] | [`Paged`] | copies: rung 1 | who copies a page makes it; the closure's error is its [`Fault`] |
 //!
 //! The closure gets an offset into the map and the bytes that lie there, which are zeros, and fills them in. It is called once
 //! for each step of the map, a page if nothing else is said ([`Options::step`]), and never for two at a time. The last step
