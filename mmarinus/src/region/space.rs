@@ -669,3 +669,51 @@ unsafe fn reserve(start: *mut c_void, len: usize) -> Result<(), Errno> {
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::page_shift;
+
+    /// A space of so many pages, of which nothing is lost.
+    fn space(pages: usize) -> Space {
+        let page = 1 << page_shift();
+        let layout = crate::layout::Layout::new(0, pages * page, page_shift()).expect("it fits");
+        let region = Region::reserve(layout, 0).expect("addresses");
+        Space::instead_of(region).unwrap_or_else(|(_, errno)| panic!("{errno}"))
+    }
+
+    #[test]
+    fn what_is_lost_stays_lost_in_both_parts_and_the_whole() {
+        let page = 1 << page_shift();
+        for lost in [0..0, 0..1, 1..2, 2..4, 1..6, 3..4, 4..5, 5..6, 0..6] {
+            let lost = lost.start * page..lost.end * page;
+            for cut in 0..=6 {
+                let cut = cut * page;
+                let mut second = space(6);
+                second.lost = [lost.start, lost.end].map(AtomicUsize::new);
+                let first = second.split_to(cut);
+                let is_lost = |space: &Space, at: usize| space.lost().contains(&at);
+                for at in (0..6 * page).step_by(page) {
+                    let found = match at < cut {
+                        true => is_lost(&first, at),
+                        false => is_lost(&second, at - cut),
+                    };
+                    assert_eq!(found, lost.contains(&at), "{lost:?} cut at {cut}: {at}");
+                }
+                let Ok(mut whole) = first.join(second) else {
+                    panic!("neighbours that fit");
+                };
+                for at in (0..6 * page).step_by(page) {
+                    assert_eq!(
+                        is_lost(&whole, at),
+                        lost.contains(&at),
+                        "{lost:?} joined at {cut}"
+                    );
+                }
+                // It was not lost in truth, and is unmapped.
+                whole.lost = Default::default();
+            }
+        }
+    }
+}

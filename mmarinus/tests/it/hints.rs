@@ -283,3 +283,29 @@ fn the_limit_of_locked_memory_is_an_error() {
     });
     assert!(status.success());
 }
+
+#[test]
+fn what_part_of_a_map_was_told_makes_pieces_of_it() {
+    let len = 3 * page();
+    // A place for it, from which the next map keeps away.
+    let place = anonymous(len).addr();
+    for (range, is_all) in [
+        (0..len, true),
+        (1..len - 1, true),
+        (0..1, false),
+        (0..2 * page(), false),
+        (page()..2 * page(), false),
+        (page()..len, false),
+        (len - 1..len, false),
+        (2 * page()..2 * page(), true),
+    ] {
+        let map = anonymous(len);
+        map.advise(range.clone(), Advice::DONTDUMP).unwrap();
+        match map.move_to(place) {
+            Ok(_) => assert!(is_all, "{range:?}"),
+            // Pieces, or the place was taken by another test meanwhile.
+            Err(error) if error.errno() == Errno::FAULT => assert!(!is_all, "{range:?}: {error}"),
+            Err(error) => assert_eq!(error.errno(), Errno::EXIST, "{error}"),
+        }
+    }
+}
