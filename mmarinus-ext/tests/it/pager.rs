@@ -383,3 +383,39 @@ fn without_a_privilege_a_system_call_does_not_wait() {
     };
     thread::spawn(run).join().unwrap();
 }
+
+#[test]
+fn what_the_kernel_refuses_is_an_error_that_leaves_nothing() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    needs!(userfaultfd_user_mode_only);
+    let status = in_child!({
+        let before = open_descriptors();
+        let limit = Rlimit {
+            current: Some(200),
+            maximum: getrlimit(Resource::Nofile).maximum,
+        };
+        setrlimit(Resource::Nofile, limit).expect("it is lower than the other limit");
+        let open = || std::fs::File::open("/dev/null").ok();
+        let mut all: Vec<_> = core::iter::from_fn(open).collect();
+        // A map that cannot fail takes two, the other one.
+        let mut seen = [0; 2];
+        for _ in 0..3 {
+            match pager::supplied(3 * page(), fill) {
+                Ok(map) => seen[0] += usize::from(is_filled(0, &map)),
+                Err(pager::Error::Map(error)) => assert_eq!(error.errno(), Errno::MFILE),
+                Err(error) => panic!("{error}"),
+            }
+            let make = |_: usize, _: &mut [u8]| Ok::<(), Never>(());
+            match pager::paged(3 * page(), make) {
+                Ok(map) => seen[1] += usize::from(map.read_at(0, &mut [0]).is_ok()),
+                Err(pager::Error::Map(error)) => assert_eq!(error.errno(), Errno::MFILE),
+                Err(error) => panic!("{error}"),
+            }
+            all.pop();
+        }
+        drop(all);
+        assert_eq!(seen, [1, 2]);
+        assert_eq!(open_descriptors(), before);
+    });
+    assert!(status.success());
+}
