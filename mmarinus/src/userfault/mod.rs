@@ -257,7 +257,9 @@ fn open_with(
 ) -> Result<(OwnedFd, UffdFeatures), Errno> {
     let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK | more;
     let fd = sys::userfaultfd(flags)?;
-    let features = Support::userfaultfd_features() & wanted;
+    // These two are in every kernel that is supported. To know the others takes a descriptor more, which may not be there.
+    let always = UffdFeatures::SIGBUS | UffdFeatures::THREAD_ID;
+    let features = (Support::userfaultfd_features() | always) & wanted;
     sys::uffdio_api(&fd, features)?;
     Ok((fd, features))
 }
