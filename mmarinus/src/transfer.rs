@@ -8,6 +8,8 @@ use core::ffi::c_void;
 
 use mmarinus_sys::fd::{AsFd, BorrowedFd};
 use mmarinus_sys::{self as sys, Errno, IoVec};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, tell};
+use rustix::process::{Resource, getrlimit};
 
 use crate::backing::{Backing, Unsliced, Written};
 use crate::error::{Operation, Reason};
@@ -23,7 +25,10 @@ impl<P: Permissions, K: Kind, B: Backing<K>> View<'_, P, K, B> {
     /// The kernel copies from the mapped pages, and a page that is gone is an error. What a call leaves (a pipe that is full, a
     /// signal that came between, the limit of 2 GiB) is written by further calls.
     ///
-    /// Writing to a pipe that nobody reads sends SIGPIPE, as writing to a file does; Rust programs ignore it by default.
+    /// Writing to a pipe that nobody reads sends SIGPIPE, as writing to a file does; Rust programs ignore it by default. A file
+    /// is not written past `RLIMIT_FSIZE`, for which the kernel would send SIGXFSZ: where there is a limit, the offset is looked
+    /// at before each call. Whoever moves the offset of the same open file meanwhile, or makes a file longer that is appended
+    /// to, can still bring the signal about.
     ///
     /// # Examples
     ///
@@ -52,7 +57,8 @@ impl<P: Permissions, K: Kind, B: Backing<K>> View<'_, P, K, B> {
     /// - `EAGAIN` if the descriptor is non-blocking and takes nothing now.
     /// - `EBADF` if it is not open for writing.
     /// - `EFAULT` if a page of the map is gone.
-    /// - `EDQUOT`, `EFBIG`, `EINVAL`, `EIO`, `ENOSPC`, `EPERM`, `EPIPE` as `write` says.
+    /// - `EFBIG` if the file would pass `RLIMIT_FSIZE`, or the largest size of its file system.
+    /// - `EDQUOT`, `EINVAL`, `EIO`, `ENOSPC`, `EPERM`, `EPIPE` as `write` says.
     ///
     /// # References
     ///
@@ -63,6 +69,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> View<'_, P, K, B> {
     {
         let fd = fd.as_fd();
         write_all(self.readable()?, |range, _| {
+            check_limit(fd, None)?;
             // SAFETY: the bytes are those of a map that lives, made by the kernel, and its owner may read them (`MayRead`).
             unsafe { sys::writev(fd, &[range]) }
         })
@@ -101,6 +108,7 @@ impl<P: Permissions, K: Kind, B: Backing<K>> View<'_, P, K, B> {
         let fd = fd.as_fd();
         write_all(self.readable()?, |range, done| {
             let offset = offset.checked_add(done as u64).ok_or(Errno::INVAL)?;
+            check_limit(fd, Some(offset))?;
             // SAFETY: as in `write_to_fd`.
             unsafe { sys::pwritev(fd, &[range], offset) }
         })
@@ -226,6 +234,34 @@ impl<P: Permissions, K: Kind, B: Backing<K>> View<'_, P, K, B> {
 fn rest(extent: Extent, done: usize) -> IoVec {
     let first = extent.as_ptr().wrapping_add(done);
     IoVec::new(first.cast::<c_void>(), extent.len() - done)
+}
+
+/// Refuses what would begin at or behind `RLIMIT_FSIZE`, for which the kernel ends the process by SIGXFSZ. What begins before it
+/// is cut there by the kernel. Whatever else is wrong with the descriptor or the offset is for the kernel to say.
+fn check_limit(fd: BorrowedFd<'_>, offset: Option<u64>) -> Result<(), Errno> {
+    match getrlimit(Resource::Fsize).current {
+        Some(limit) if start_of_write(fd, offset).is_some_and(|start| start >= limit) => {
+            Err(Errno::FBIG)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The byte of a file at which a write would begin, if `fd` is a file that can be written there.
+#[cold]
+fn start_of_write(fd: BorrowedFd<'_>, offset: Option<u64>) -> Option<u64> {
+    let (stat, flags) = (fstat(fd).ok()?, fcntl_getfl(fd).ok()?);
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    if !is_file || flags & OFlags::ACCMODE == OFlags::RDONLY {
+        return None;
+    }
+    let start = match offset {
+        Some(offset) if offset > i64::MAX as u64 => return None,
+        _ if flags.contains(OFlags::APPEND) => stat.st_size as u64,
+        Some(offset) => offset,
+        None => tell(fd).ok()?,
+    };
+    Some(start)
 }
 
 /// Calls `write` with what is left, and how much is done, until nothing is left or nothing more is taken.

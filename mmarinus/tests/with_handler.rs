@@ -19,6 +19,8 @@ mod copies;
 mod cursor;
 #[path = "it/effects.rs"]
 mod effects;
+#[path = "it/transfer.rs"]
+mod transfer;
 #[path = "soundness/truncation.rs"]
 mod truncation;
 #[cfg(feature = "zerocopy")]

@@ -1,8 +1,9 @@
 //! Cursors: maps and views as `Read`, `Write` and `Seek`; and files in chunks that may be truncated at any moment.
 
 use std::io::{BufRead, BufReader, Cursor as Model, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 
-use mmarinus::{Errno, Map, Private, ProtFlags, Reservation, Shared, Source, perms};
+use mmarinus::{Errno, Fault, Map, Private, ProtFlags, Reservation, Shared, Source, perms};
 
 use crate::common::{anonymous, bytes_of, exposed, file_map, memory_file, page, patterned, shared};
 use crate::raw::stable;
@@ -266,4 +267,80 @@ fn a_window_in_chunks_is_the_window() {
     }
     assert_eq!(window.sub(0..0).unwrap().chunks(5).len(), 0);
     assert!(std::panic::catch_unwind(|| window.chunks(0).len()).is_err());
+}
+
+/// Asserts that bytes are those of the file, or zeros where it was cut and extended again.
+fn assert_from_the_file(bytes: &[u8], offset: usize) {
+    for (index, (&byte, expected)) in bytes.iter().zip(patterned(offset, bytes.len())).enumerate() {
+        assert!(
+            byte == expected || byte == 0,
+            "byte {}: {byte}",
+            offset + index
+        );
+    }
+}
+
+/// `copy_to` of some chunk.
+type CopyTo<'chunk> = &'chunk dyn Fn(&mut [u8]) -> Result<usize, Fault>;
+
+#[test]
+fn chunks_and_lines_while_another_thread_cuts_the_file() {
+    let len = 8 * page() + 100;
+    let file = memory_file(len);
+    let map = Map::bytes(len)
+        .from(&file, 0)
+        .with_kind(Shared)
+        .with(perms::Read)
+        .unwrap();
+    let reservation = Reservation::new(9 * page()).unwrap();
+    reservation
+        .place(.., &Source::of(&file).unwrap(), 0, Shared, ProtFlags::READ)
+        .unwrap();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let (view, window) = (
+                map.view(..).unwrap(),
+                reservation.view(..).unwrap().sub(..len).unwrap(),
+            );
+            let mut buffer = vec![0; 1000];
+            for _ in 0..60 {
+                let chunks = view.chunks(1000).zip(window.chunks(1000));
+                for (index, (chunk, same)) in chunks.enumerate() {
+                    let copies: [CopyTo<'_>; 2] = [&|buffer| chunk.copy_to(buffer), &|buffer| {
+                        same.copy_to(buffer)
+                    }];
+                    for copy in copies {
+                        let copied = match copy(&mut buffer) {
+                            Ok(copied) => copied,
+                            Err(fault) => {
+                                assert_eq!(fault.errno(), Errno::FAULT);
+                                fault.copied()
+                            }
+                        };
+                        assert_from_the_file(&buffer[..copied], index * 1000);
+                    }
+                }
+                for mut reader in [
+                    Box::new(view.cursor()) as Box<dyn Read>,
+                    Box::new(window.cursor()),
+                ] {
+                    let mut all = Vec::new();
+                    match reader.read_to_end(&mut all) {
+                        Ok(count) => assert_eq!(count, len),
+                        Err(error) => {
+                            assert_eq!(error.raw_os_error(), Some(Errno::FAULT.raw_os_error()));
+                        }
+                    }
+                    assert_from_the_file(&all, 0);
+                }
+            }
+        });
+        let bytes = patterned(0, len);
+        let mut size = 0;
+        while !reader.is_finished() {
+            size = (size + 1013) % len;
+            file.set_len(size as u64).unwrap();
+            file.write_all_at(&bytes, 0).unwrap();
+        }
+    });
 }

@@ -11,7 +11,7 @@ use mmarinus::perms::{self, Unknown};
 use mmarinus::{Errno, Error, Map, Private, ProtFlags, Shared};
 
 use crate::common::{
-    anonymous, bytes_of, disk_file, exposed, file_map, memory_file, page, patterned, shared,
+    anonymous, bytes_of, disk_file, exposed, file_map, limit, memory_file, page, patterned, shared,
 };
 use crate::raw::{between_signals, present, stable};
 use crate::testing::{in_child, skip};
@@ -411,4 +411,68 @@ fn direct_input_and_output() {
         .read_exact_at(&mut bytes, 77)
         .unwrap();
     assert_eq!(bytes, patterned(77, 10));
+}
+
+#[test]
+fn the_limit_of_files_is_an_error_and_no_signal() {
+    let status = in_child!({
+        let len = 3 * page();
+        let map = shared(len);
+        let view = map.view(..).unwrap();
+        view.write_at(0, &patterned(0, len)).unwrap();
+        let (file, memory, mut appended) = (
+            empty(),
+            memory_file(0),
+            tempfile::NamedTempFile::new().unwrap(),
+        );
+        let read_only = File::open(appended.path()).unwrap();
+        limit(rustix::process::Resource::Fsize, 2 * page() as u64 + 5);
+        let assert_full = |fault: mmarinus::Fault, copied: usize| {
+            assert_eq!((fault.errno(), fault.copied()), (Errno::FBIG, copied));
+            assert!(fault.to_string().contains("RLIMIT_FSIZE"), "{fault}");
+        };
+        for file in [&file, &memory] {
+            assert_full(view.write_to_fd(file).unwrap_err(), 2 * page() + 5);
+            assert_eq!(content(file), patterned(0, 2 * page() + 5));
+            // The offset is at the limit now.
+            assert_full(view.write_to_fd(file).unwrap_err(), 0);
+            assert_full(
+                view.write_to_fd_at(file, page() as u64).unwrap_err(),
+                page() + 5,
+            );
+            for offset in [2 * page() as u64 + 5, 1 << 40, (1 << 63) - 1] {
+                assert_full(view.write_to_fd_at(file, offset).unwrap_err(), 0);
+            }
+            assert_eq!(
+                view.write_to_fd_at(file, 1 << 63).unwrap_err().errno(),
+                Errno::INVAL
+            );
+            assert_eq!(view.sub(..0).unwrap().write_to_fd(file).unwrap(), 0);
+            assert_eq!(view.sub(..9).unwrap().write_to_fd_at(file, 0).unwrap(), 9);
+            assert_eq!(file.metadata().unwrap().len(), 2 * page() as u64 + 5);
+        }
+        // A file that is appended to is written at its end, whatever the offset.
+        appended.write_all(&vec![1; 2 * page()]).unwrap();
+        let end = OpenOptions::new()
+            .append(true)
+            .open(appended.path())
+            .unwrap();
+        assert_full(view.write_to_fd_at(&end, 0).unwrap_err(), 5);
+        assert_full(view.write_to_fd_at(&end, 0).unwrap_err(), 0);
+        assert_full(view.write_to_fd(&end).unwrap_err(), 0);
+        // What is no file, or is not open for writing, has no such limit.
+        let null = File::create("/dev/null").unwrap();
+        assert_eq!(view.write_to_fd(&null).unwrap(), len);
+        assert_eq!(view.write_to_fd_at(&null, 1 << 40).unwrap(), len);
+        assert_eq!(
+            view.write_to_fd_at(&read_only, 1 << 40)
+                .unwrap_err()
+                .errno(),
+            Errno::BADF
+        );
+        let (reader, writer) = pipe().unwrap();
+        assert_eq!(view.sub(..100).unwrap().write_to_fd(&writer).unwrap(), 100);
+        drop(reader);
+    });
+    assert!(status.success(), "{status:?}");
 }
