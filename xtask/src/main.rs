@@ -79,9 +79,9 @@ mod flags {
                 optional -p, --package package: String
                 /// Writes the table into the README, with its date.
                 optional --markdown
-                /// That no kernel or no emulator can be had is no failure.
+                /// That no kernel, emulator or toolchain can be had is no failure.
                 optional --if-possible
-                /// No guest runs after so many seconds.
+                /// All guests have to end within so many seconds once they are built; one that does not has failed.
                 optional --within seconds: u64
             }
         }

@@ -25,6 +25,25 @@ pub(super) struct Guest {
     pub(super) modules: &'static [(&'static str, &'static str)],
     /// Disks, each with the folder that it is mounted at and the options, with tabs between. Their content is that of `/vm/disk`.
     pub(super) disks: &'static [&'static str],
+    pub(super) tests: Tests,
+}
+
+/// Which tests run in a guest.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Tests {
+    All,
+    /// Those of modules that ask what the machine has, and a sample of the others.
+    Asking,
+}
+
+impl Tests {
+    /// As the guest is told: `*`, or the modules.
+    fn of(self, program: &Program) -> String {
+        match self {
+            Self::All => "*".to_owned(),
+            Self::Asking => program.asking.join(" "),
+        }
+    }
 }
 
 /// What the first process is under other names.
@@ -71,22 +90,16 @@ impl Guest {
         archive.file("/vm/line", kernel.flavour.arch.report.as_bytes());
         archive.file("/vm/limit", format!("{LIMIT}\n").as_bytes());
         let mut list = String::new();
-        for (
-            index,
-            Program {
-                name,
-                folder,
-                bytes,
-                ..
-            },
-        ) in programs.tests.iter().enumerate()
-        {
-            let (path, folder) = (
-                format!("/vm/programs.d/{index}"),
-                folder.display().to_string(),
+        for (index, program) in programs.tests.iter().enumerate() {
+            let path = format!("/vm/programs.d/{index}");
+            archive.program(&path, &program.bytes);
+            let _ = writeln!(
+                list,
+                "{path}\t{}\t{}\t{}",
+                program.name,
+                program.folder.display(),
+                self.tests.of(program)
             );
-            archive.program(&path, bytes);
-            list += &format!("{path}\t{name}\t{folder}\n");
         }
         archive.file("/vm/programs", list.as_bytes());
         let names = self.modules.iter().map(|(name, _)| *name);

@@ -1,6 +1,6 @@
 //! The guests: what each has, and how qemu is told so. All else it must not have.
 
-use super::guest::Guest;
+use super::guest::{Guest, Tests};
 
 /// How large a disk is, in MiB.
 pub(super) const DISK: u64 = 192;
@@ -38,9 +38,10 @@ pub(super) static RICH: Guest = Guest {
     settings: "memmap=192M!4G memmap=192M!4608M hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=64 secretmem.enable=1",
     modules: &[("nd_e820", ""), ("nd_pmem", ""), ("ext4", "")],
     disks: &["/dev/pmem0\t/dax\tdax", "/dev/pmem1\t/disk\t"],
+    tests: Tests::All,
 };
 
-/// Nothing of it.
+/// Nothing of it; what asks for nothing finds no other machine than a rich one.
 pub(super) static POOR: Guest = Guest {
     name: "poor",
     features: &[],
@@ -49,6 +50,7 @@ pub(super) static POOR: Guest = Guest {
     settings: "secretmem.enable=0",
     modules: &[],
     disks: &[],
+    tests: Tests::Asking,
 };
 
 /// What a board of this architecture can have in qemu: no protection keys, and no memory for `MAP_SYNC`.
@@ -88,6 +90,7 @@ pub(super) static AARCH64_4K: Guest = Guest {
     settings: "hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=64 secretmem.enable=1",
     modules: AARCH64_MODULES,
     disks: AARCH64_DISKS,
+    tests: Tests::All,
 };
 
 /// aarch64, with pages of 16 KiB; its huge pages are those of 32 MiB by default, and others.
@@ -98,6 +101,7 @@ pub(super) static AARCH64_16K: Guest = Guest {
     settings: "hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=64 hugepagesz=32M hugepages=8 secretmem.enable=1",
     modules: AARCH64_MODULES,
     disks: AARCH64_DISKS,
+    tests: Tests::All,
 };
 
 /// Every feature that some guest has.

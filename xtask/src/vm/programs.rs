@@ -1,5 +1,6 @@
 //! The test programs of the workspace, and the first process of a guest, built so that they need no library.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -7,10 +8,14 @@ use serde_json::Value;
 use xshell::{Shell, cmd};
 
 use super::arch::Arch;
-use super::toolchain::{self, Toolchain};
+use super::toolchain::Toolchain;
 
-/// Test targets that run the compiler, which a guest does not have.
-const WITH_COMPILER: [&str; 1] = ["ui"];
+/// Test targets that say nothing of a kernel: they run the compiler or the examples that it builds, which a guest does not have,
+/// or a model alone.
+const NO_KERNEL: [&str; 3] = ["ui", "examples", "interleavings"];
+
+/// What a test asks a machine by, before it runs.
+const QUESTIONS: [&str; 2] = ["needs!(", "Support::"];
 
 /// What is compiled with some care, since emulation is slow; what debug builds check stays checked.
 const FASTER: [&str; 4] = ["mmarinus", "mmarinus-sys", "mmarinus-ext", "rustix"];
@@ -23,6 +28,8 @@ pub(super) struct Program {
     /// The folder of its package, in which cargo starts tests.
     pub(super) folder: PathBuf,
     pub(super) bytes: Vec<u8>,
+    /// The modules in which tests ask what the machine has.
+    pub(super) asking: Vec<String>,
 }
 
 /// What goes into guests of one architecture.
@@ -35,15 +42,11 @@ pub(super) struct Programs {
 /// Builds the tests of one package or of all, and the first process.
 pub(super) fn build(
     sh: &Shell,
-    folder: &Path,
     arch: &Arch,
+    toolchain: &Toolchain,
     package: Option<&str>,
 ) -> Result<Programs> {
-    let toolchain = toolchain::find(sh, folder, arch)?;
-    let select = match package {
-        Some(package) => vec!["--package", package],
-        None => vec!["--workspace", "--exclude", "xtask"],
-    };
+    let select = select(sh, package)?;
     let faster = FASTER.map(|name| format!("--config=profile.dev.package.{name}.opt-level=1"));
     println!(
         "building the tests for {}, without shared libraries",
@@ -52,16 +55,13 @@ pub(super) fn build(
     let tests = compile(
         sh,
         arch,
-        &toolchain,
-        cmd!(
-            sh,
-            "cargo test --no-run --lib --tests {select...} {faster...}"
-        ),
+        toolchain,
+        cmd!(sh, "cargo test --no-run --lib {select...} {faster...}"),
     )?;
     let init = compile(
         sh,
         arch,
-        &toolchain,
+        toolchain,
         cmd!(sh, "cargo build --package xtask --bin vm-init"),
     )?;
     let init = init
@@ -70,6 +70,43 @@ pub(super) fn build(
         .context("cargo says nothing of the first process of a guest")?;
     ensure!(!tests.is_empty(), "there are no tests");
     Ok(Programs { init, tests })
+}
+
+/// The packages that are published, or one of them, and their test targets, as cargo is told.
+fn select(sh: &Shell, package: Option<&str>) -> Result<Vec<String>> {
+    let text = cmd!(sh, "cargo metadata --no-deps --format-version 1")
+        .quiet()
+        .read()?;
+    let known: Value = serde_json::from_str(&text).context("cargo speaks no JSON")?;
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let mut select = Vec::new();
+    let mut tests = BTreeSet::new();
+    for known in list(&known["packages"]) {
+        // An empty list of registries: it stays here.
+        let is_published = known["publish"] != serde_json::json!([]);
+        let Some(name) = known["name"].as_str() else {
+            bail!("cargo names no package");
+        };
+        if !is_published || package.is_some_and(|package| package != name) {
+            continue;
+        }
+        select.extend(["--package".to_owned(), name.to_owned()]);
+        for target in list(&known["targets"]) {
+            if let (Some("test"), Some(name)) =
+                (target["kind"][0].as_str(), target["name"].as_str())
+                && !NO_KERNEL.contains(&name)
+            {
+                tests.insert(name.to_owned());
+            }
+        }
+    }
+    ensure!(!select.is_empty(), "no such package is published");
+    select.extend(
+        tests
+            .into_iter()
+            .flat_map(|name| ["--test".to_owned(), name]),
+    );
+    Ok(select)
 }
 
 /// Runs cargo, and reads what it has built.
@@ -108,7 +145,7 @@ fn compile(
         let Some(built) = message["executable"].as_str() else {
             continue;
         };
-        if (is_test || is_program) && !WITH_COMPILER.iter().any(|name| target["name"] == *name) {
+        if is_test || is_program {
             programs.push(program(sh, built, &message)?);
         }
     }
@@ -136,5 +173,49 @@ fn program(sh: &Shell, built: &str, message: &Value) -> Result<Program> {
         name,
         folder,
         bytes: sh.read_binary_file(built)?,
+        asking: asking(source),
     })
+}
+
+/// The names of the files below the root of a test target that ask what the machine has.
+fn asking(root: &Path) -> Vec<String> {
+    let folder = match root.file_name().and_then(|name| name.to_str()) {
+        Some("main.rs" | "lib.rs") => root.parent().unwrap_or(root).to_owned(),
+        _ => root.with_extension(""),
+    };
+    let mut found = Vec::new();
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+        {
+            if path.is_dir() {
+                folders.push(path);
+            } else if std::fs::read_to_string(&path)
+                .is_ok_and(|text| QUESTIONS.iter().any(|question| text.contains(question)))
+                && let Some(name) = path.file_stem().and_then(|name| name.to_str())
+            {
+                found.push(name.to_owned());
+            }
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_that_asks_is_found() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mmarinus/tests");
+        let asking_here = asking(&root.join("it/main.rs"));
+        assert!(asking_here.contains(&"pkey".to_owned()), "{asking_here:?}");
+        assert!(!asking_here.contains(&"join".to_owned()), "{asking_here:?}");
+        assert!(asking(&root.join("soundness.rs")).contains(&"secret".to_owned()));
+    }
 }

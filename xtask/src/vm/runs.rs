@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use xshell::Shell;
+use anyhow::{Context, Result};
+use xshell::{Shell, cmd};
 
 use super::arch::Arch;
 use super::guest::Guest;
@@ -17,7 +17,7 @@ use super::outcome::{Came, Outcome};
 use super::plan::Wish;
 use super::programs::{self, Programs};
 use super::qemu::{End, Qemu, Run};
-use super::{Done, Options, disk, guests};
+use super::{Done, Lost, Options, disk, guests, toolchain};
 
 /// How long a guest may run unless the caller says less.
 const LIMIT: Duration = Duration::from_secs(1200);
@@ -44,21 +44,15 @@ struct Ready<'a> {
     emulated: &'a Emulated,
 }
 
-/// Runs all guests that are wanted; none begins or goes on after `until`.
-pub(super) fn run(
-    sh: &Shell,
-    folder: &Path,
-    options: &Options,
-    wishes: &[Wish],
-    until: Option<Instant>,
-) -> Done {
+/// Fetches and builds what the guests need, and runs all that are wanted. What the caller allows is for the runs alone.
+pub(super) fn run(sh: &Shell, folder: &Path, options: &Options, wishes: &[Wish]) -> Done {
     let mut done = Done::default();
-    let disk = match disk::make(sh, folder, guests::DISK) {
+    let disk = match find_tools(sh).and_then(|()| disk::make(sh, folder, guests::DISK)) {
         Ok(disk) => disk,
         Err(error) => {
             done.not_run = wishes
                 .iter()
-                .map(|wish| (wish.name(), format!("{error:#}")))
+                .map(|wish| (wish.name(), Lost::missing(&error)))
                 .collect();
             return done;
         }
@@ -75,10 +69,13 @@ pub(super) fn run(
     for (place, wish) in wishes.iter().enumerate() {
         let emulated = match &emulated[wish.flavour.arch.target] {
             Ok(emulated) => Ok(emulated),
-            Err(error) => Err(anyhow!("{error:#}")),
+            Err(Lost::Missing(why)) => Err(Lost::Missing(why.clone())),
+            Err(lost) => Err(Lost::Broken(lost.why().to_owned())),
         };
-        let found =
-            emulated.and_then(|emulated| Ok((emulated, shelf.fetch(&wish.wanted, wish.flavour)?)));
+        let found = emulated.and_then(|emulated| {
+            let kernel = shelf.fetch(&wish.wanted, wish.flavour);
+            Ok((emulated, kernel.map_err(|error| Lost::missing(&error))?))
+        });
         match found {
             Ok((emulated, kernel)) => ready.push(Ready {
                 place,
@@ -87,18 +84,35 @@ pub(super) fn run(
                 kernel,
                 emulated,
             }),
-            Err(error) => done.not_run.push((wish.name(), format!("{error:#}"))),
+            Err(lost) => done.not_run.push((wish.name(), lost)),
         }
     }
+    let until = options
+        .within
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
     run_ready(folder, &disk, &ready, until, &mut done);
     done
 }
 
+/// What the machine has to have installed: kernels pack their modules by it.
+fn find_tools(sh: &Shell) -> Result<()> {
+    let xz = cmd!(sh, "xz --version").quiet().ignore_stdout().run();
+    xz.context("there is no xz here, which unpacks the modules of kernels")
+}
+
 /// An emulator for an architecture, and the programs that run in it.
-fn emulate(sh: &Shell, folder: &Path, options: &Options, arch: &'static Arch) -> Result<Emulated> {
-    let qemu = Qemu::find(sh, folder, arch).context("qemu cannot be had")?;
+fn emulate(
+    sh: &Shell,
+    folder: &Path,
+    options: &Options,
+    arch: &'static Arch,
+) -> Result<Emulated, Lost> {
+    let qemu = Qemu::find(sh, folder, arch).context("qemu cannot be had");
+    let qemu = qemu.map_err(|error| Lost::missing(&error))?;
     println!("{}", qemu.version);
-    let programs = programs::build(sh, folder, arch, options.package.as_deref())?;
+    let toolchain = toolchain::find(sh, folder, arch).map_err(|error| Lost::missing(&error))?;
+    let programs = programs::build(sh, arch, &toolchain, options.package.as_deref());
+    let programs = programs.map_err(|error| Lost::broken(&error))?;
     Ok(Emulated { qemu, programs })
 }
 
@@ -142,15 +156,23 @@ fn run_ready(
                 }
                 done.ran.push((name, outcome));
             }
-            Err(error) => done.not_run.push((name, format!("{error:#}"))),
+            Err(lost) => done.not_run.push((name, lost)),
         }
     }
 }
 
 impl Ready<'_> {
-    /// Runs the guest; fails if it cannot be made, or was cut off before it could tell anything.
-    fn run(&self, folder: &Path, disk: &[u8], limit: Duration) -> Result<Outcome> {
-        ensure!(!limit.is_zero(), "the time for all guests was over");
+    /// Runs the guest, if there is time left to begin.
+    fn run(&self, folder: &Path, disk: &[u8], limit: Duration) -> Result<Outcome, Lost> {
+        if limit.is_zero() {
+            return Err(Lost::Late);
+        }
+        self.run_for(folder, disk, limit)
+            .map_err(|error| Lost::broken(&error))
+    }
+
+    /// Runs the guest; fails if it cannot be made. That it does not come to its end is part of what came of it.
+    fn run_for(&self, folder: &Path, disk: &[u8], limit: Duration) -> Result<Outcome> {
         println!("=== {}: it begins ===", self.name);
         if let Some(remark) = &self.kernel.remark {
             println!("{}: {remark}", self.name);
@@ -192,11 +214,12 @@ impl Ready<'_> {
             self.name,
             begin.elapsed().as_secs_f32()
         );
-        // It did not hang for as long as a guest may: there was less time left.
-        ensure!(
-            end != End::Cut || limit == LIMIT || outcome.has_failed(),
-            "the time for all guests was over before it came to its end"
-        );
+        if end == End::Cut {
+            let seconds = limit.as_secs();
+            outcome.trouble.push(format!(
+                "it did not come to its end in the {seconds} s that it had"
+            ));
+        }
         let said = sh.read_file(&console).unwrap_or_default();
         let complaints = said
             .lines()
@@ -211,7 +234,7 @@ impl Ready<'_> {
             .iter()
             .map(|program| &*program.name)
             .collect();
-        outcome.end(&end, &names);
+        outcome.end(&end, &names, &self.guest.wanted(&self.kernel));
         Ok(outcome)
     }
 }

@@ -3,6 +3,7 @@
 use core::fmt::Write;
 use std::collections::BTreeSet;
 
+use super::Lost;
 use super::outcome::{Came, Counts, Outcome};
 
 /// A column: the short name of the guest, and what came of it.
@@ -134,15 +135,20 @@ const HEADING: &str = "## Tested on\n";
 const NEXT: &str = "## Licence\n";
 
 /// The section of the README: the table, and what did not run and why.
-pub(super) fn section(columns: &[Column<'_>], not_run: &[(String, String)], date: &str) -> String {
+pub(super) fn section(columns: &[Column<'_>], not_run: &[(String, Lost)], date: &str) -> String {
     let mut text = format!(
         "{HEADING}\nTests that passed, were skipped and failed in emulated machines on {date}: of each feature those \
-         that need it, and all. A *rich* guest has what Linux knows of this hardware, a *poor* one has none of it. \
+         that need it, and all. A *rich* guest has what Linux knows of this hardware, a *poor* one has none of it, \
+         and runs those tests that ask for something and a sample of the others. \
          `cargo xtask vm --all --markdown` writes this section.\n\n{}",
         markdown(columns)
     );
     for (what, why) in not_run {
-        let _ = write!(text, "\nNot run: {what}: {}.\n", why.replace('\n', " "));
+        let _ = write!(
+            text,
+            "\nNot run: {what}: {}.\n",
+            why.why().replace('\n', " ")
+        );
     }
     text
 }
@@ -193,11 +199,11 @@ mod tests {
 
     fn outcome() -> Outcome {
         let text = "guest: release 6.12.1\nguest: feature pkeys yes yes\nguest: feature dax no yes\nguest: begin a.rs\n\
-            | running 2 tests\n| test a ... ok\n| test b ... ok\nguest: skip b\tno root\nguest: need a\tpkeys\n\
-            guest: need b\tmseal\nguest: end a.rs 3 code 0\nguest: done well 7";
+            guest: test a\nguest: test b\n| running 2 tests\n| test a ... ok\n| test b ... ok\nguest: skip b\tno root\nguest: need a\tpkeys\n\
+            guest: need b\tmseal\nguest: end a.rs 3 8 code 0\nguest: done well 7";
         let mut outcome = Outcome::new("7");
         text.lines().for_each(|line| outcome.read_line(line));
-        outcome.end(&End::Off, &["a.rs", "b.rs"]);
+        outcome.end(&End::Off, &["a.rs", "b.rs"], &[]);
         outcome
     }
 
@@ -208,7 +214,7 @@ mod tests {
             name: "6.12 rich".to_owned(),
             outcome: &outcome,
         }];
-        let lost = [("aarch64".to_owned(), "no library".to_owned())];
+        let lost = [("aarch64".to_owned(), Lost::Missing("no library".to_owned()))];
         let section = section(&columns, &lost, "2026-01-02");
         assert!(section.contains("on 2026-01-02: ") && section.contains("| mseal | 0/1/0 |\n"));
         assert!(section.ends_with("\nNot run: aarch64: no library.\n"));
