@@ -79,9 +79,9 @@ mod flags {
                 optional -p, --package package: String
                 /// Writes the table into the README, with its date.
                 optional --markdown
-                /// That no kernel, emulator or toolchain can be had is no failure.
+                /// That no kernel, emulator or toolchain can be had is no failure, nor that some guests are late.
                 optional --if-possible
-                /// All guests have to end within so many seconds once they are built; one that does not has failed.
+                /// All guests have to end within so many seconds once they are built.
                 optional --within seconds: u64
             }
         }

@@ -220,7 +220,7 @@ impl Outcome {
     }
 
     /// Whether something has failed so far.
-    fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         !self.trouble.is_empty() || self.counts().failed > 0
     }
 

@@ -22,6 +22,9 @@ use super::{Done, Lost, Options, disk, guests, toolchain};
 /// How long a guest may run unless the caller says less.
 const LIMIT: Duration = Duration::from_secs(1200);
 
+/// After how long without a word a guest hangs. It says when each test ends, and none takes as long.
+const PATIENCE: Duration = Duration::from_secs(150);
+
 /// How many guests run at a time at most: each has two CPUs, one of which is often idle.
 const AT_ONCE: usize = 2;
 
@@ -167,12 +170,15 @@ impl Ready<'_> {
         if limit.is_zero() {
             return Err(Lost::Late);
         }
-        self.run_for(folder, disk, limit)
-            .map_err(|error| Lost::broken(&error))
+        let came = self
+            .run_for(folder, disk, limit)
+            .map_err(|error| Lost::broken(&error))?;
+        came.ok_or(Lost::Late)
     }
 
-    /// Runs the guest; fails if it cannot be made. That it does not come to its end is part of what came of it.
-    fn run_for(&self, folder: &Path, disk: &[u8], limit: Duration) -> Result<Outcome> {
+    /// Runs the guest; fails if it cannot be made. That it hangs is part of what came of it; nothing came of one that was cut off
+    /// while it still spoke.
+    fn run_for(&self, folder: &Path, disk: &[u8], limit: Duration) -> Result<Option<Outcome>> {
         println!("=== {}: it begins ===", self.name);
         if let Some(remark) = &self.kernel.remark {
             println!("{}: {remark}", self.name);
@@ -198,6 +204,7 @@ impl Ready<'_> {
             console: &console,
         };
         let mut outcome = Outcome::new(&code);
+        let mut heard = Instant::now();
         let end = qemu.run(&run, limit, |line| {
             let event = line.strip_prefix("guest: ").unwrap_or_default();
             if ["release ", "trouble ", "end ", "done "]
@@ -207,6 +214,7 @@ impl Ready<'_> {
                 println!("{}: {event}", self.name);
             }
             outcome.read_line(line);
+            heard = Instant::now();
         })?;
         sh.remove_path(&archive)?;
         println!(
@@ -214,6 +222,9 @@ impl Ready<'_> {
             self.name,
             begin.elapsed().as_secs_f32()
         );
+        if end == End::Cut && limit < LIMIT && heard.elapsed() < PATIENCE && !outcome.has_failed() {
+            return Ok(None);
+        }
         if end == End::Cut {
             let seconds = limit.as_secs();
             outcome.trouble.push(format!(
@@ -235,7 +246,7 @@ impl Ready<'_> {
             .map(|program| &*program.name)
             .collect();
         outcome.end(&end, &names, &self.guest.wanted(&self.kernel));
-        Ok(outcome)
+        Ok(Some(outcome))
     }
 }
 
