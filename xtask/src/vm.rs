@@ -131,8 +131,8 @@ impl Done {
         Ok(())
     }
 
-    /// Nothing failed, what did not run cannot be had, and something ran unless that is forgiven. So is that a guest was late on a
-    /// slow machine, but only if another came to its end.
+    /// Nothing failed, what did not run cannot be had, and something ran unless that is forgiven. So is that a guest was late,
+    /// on a slow machine, but only if another came to its end.
     fn is_good(&self, if_possible: bool) -> bool {
         let good = self.ran.iter().all(|(_, outcome)| outcome.is_good());
         let something = !self.ran.is_empty();

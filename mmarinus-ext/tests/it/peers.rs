@@ -478,8 +478,8 @@ fn a_hostile_process_can_only_cause_errors() {
             Ok(Some(_)) | Err(Error::LostFds | Error::TooManyFds { .. } | Error::WrongCount { .. })
         ) {}
     }
-    assert!(
-        whole > 0 && lies > 0 && used.iter().all(|&used| used > 0),
-        "{whole} {used:?} {lies}"
-    );
+    assert!(whole > 0 && lies > 0, "{whole} {used:?} {lies}");
+    // Of the few rounds in a guest, not all kinds of files need have been what they should be.
+    let few = times(200) < 200;
+    assert!(few || used.iter().all(|&used| used > 0), "{used:?}");
 }

@@ -242,8 +242,10 @@ const OPERATIONS: [(&str, Operation); 47] = [
     }),
 ];
 
-/// What a machine may lack for other reasons: the CPU, how the kernel was built, its settings.
-const OPTIONAL: [&str; 9] = [
+/// What may fail or not for other reasons: the CPU, how the kernel was built, its settings.
+const OPTIONAL: [&str; 10] = [
+    // Pages may lie there by chance.
+    "aligned",
     "pkey",
     "named",
     "name",
@@ -312,7 +314,7 @@ missing! {
     ioctl: Ioctl => ["track_writes", "supply_pages", "userfault", "scan"];
     prctl: Prctl => ["name"];
     madvise: Madvise => [
-        "populate shared", "guarded", "guarded file", "aligned", "dont_fork", "preallocate", "punch_hole", "revert", "discard",
+        "populate shared", "guarded", "guarded file", "dont_fork", "preallocate", "punch_hole", "revert", "discard",
         "advise", "populate later", "remap", "place", "mirror",
     ];
     msync: Msync => ["sync"];

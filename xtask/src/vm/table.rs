@@ -199,7 +199,8 @@ mod tests {
 
     fn outcome() -> Outcome {
         let text = "guest: release 6.12.1\nguest: feature pkeys yes yes\nguest: feature dax no yes\nguest: begin a.rs\n\
-            guest: test a\nguest: test b\n| running 2 tests\n| test a ... ok\n| test b ... ok\nguest: skip b\tno root\nguest: need a\tpkeys\n\
+            guest: test a\nguest: test b\n| running 2 tests\n| test a ... ok\n| test b ... ok\n\
+            guest: skip b\tno root\nguest: need a\tpkeys\n\
             guest: need b\tmseal\nguest: end a.rs 3 8 code 0\nguest: done well 7";
         let mut outcome = Outcome::new("7");
         text.lines().for_each(|line| outcome.read_line(line));
