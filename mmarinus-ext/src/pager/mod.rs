@@ -16,8 +16,7 @@
 //! which nobody else could make. For [`Paged`] these are a panic of the copy, and errors.
 //!
 //! A closure that waits for another thread, which waits for a page of the same map, waits for itself; so do the closures of
-//! two maps
-//! that touch each other's missing pages in two threads. That is not noticed, as it is not for locks.
+//! two maps that touch each other's missing pages in two threads. That is not noticed, as it is not for locks.
 //!
 //! Memory that is locked as it is mapped (`mlockall` with `MCL_FUTURE`) is made page by page as well; the pages are then there
 //! to stay.
@@ -33,8 +32,7 @@
 //! # Forks
 //!
 //! A forked child has nobody who makes pages. A copy from or to a [`Paged`] map is an error there. The slice of a [`Supplied`]
-//! one
-//! holds there what was made before, and zeros elsewhere. Dropping either is harmless.
+//! one holds there what was made before, and zeros elsewhere. Dropping either is harmless.
 //!
 //! # Examples
 //!
