@@ -137,10 +137,10 @@ const NEXT: &str = "## Licence\n";
 /// The section of the README: the table, and what did not run and why.
 pub(super) fn section(columns: &[Column<'_>], not_run: &[(String, Lost)], date: &str) -> String {
     let mut text = format!(
-        "{HEADING}\nTests that passed, were skipped and failed in emulated machines on {date}: of each feature those \
-         that need it, and all. A *rich* guest has what Linux knows of this hardware, a *poor* one has none of it, \
-         and runs those tests that ask for something and a sample of the others. \
-         `cargo xtask vm --all --markdown` writes this section.\n\n{}",
+        "{HEADING}\nTests that passed, were skipped and failed in emulated machines on {date}: of each feature those that \
+         need it, and all. A *rich* guest has what Linux knows of this hardware, a *poor* one has none of it, and \
+         runs those tests that ask for something and a sample of the others. `cargo xtask vm --markdown` writes \
+         this section, with `--all` also for the oldest kernel, the newest, and aarch64.\n\n{}",
         markdown(columns)
     );
     for (what, why) in not_run {
