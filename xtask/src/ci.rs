@@ -56,12 +56,19 @@ fn fmt(sh: &Shell) -> Result<()> {
     Ok(cmd!(sh, "cargo fmt --all --check").run()?)
 }
 
-/// Clippy over everything; then over each crate that has features, without any and with each alone.
+/// Clippy over everything; then over each crate that has features, without any and with each alone, and over its tests without.
 fn clippy(sh: &Shell) -> Result<()> {
     cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings").run()?;
     for Features { krate, names } in features::of_all(sh)? {
         // No feature at all stands first; a crate that has none is done already.
         let none = names.first().map(|_| String::new());
+        if none.is_some() {
+            cmd!(
+                sh,
+                "cargo clippy -p {krate} --no-default-features --all-targets -- -D warnings"
+            )
+            .run()?;
+        }
         for feature in none.into_iter().chain(names) {
             cmd!(
                 sh,
