@@ -6,6 +6,7 @@ use core::time::Duration;
 use std::panic::catch_unwind;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Instant;
 
 use mmarinus_ext::shared::{self, Attempt, Counter, Error, Lock, Locked, Once};
 use proptest::collection::vec;
@@ -168,8 +169,18 @@ enum Said {
 /// Threads that share a lock.
 const THREADS: usize = 3;
 
-/// One thread: does what it is told until it dies. A second thread of the same number is told on by the same channel.
-fn obey(lock: &Lock, orders: &Receiver<Deed>, answers: &Sender<Said>) {
+/// Waits until the kernel lists a thread no more that was waited for, which may take a moment: until then it seems to live.
+fn wait_for_the_end_of(thread: u32) {
+    let path = format!("/proc/self/task/{thread}");
+    let begin = Instant::now();
+    while std::fs::exists(&path).unwrap() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{path}");
+        thread::yield_now();
+    }
+}
+
+/// One thread: does what it is told until it dies, and then tells its number.
+fn obey(lock: &Lock, orders: &Receiver<Deed>, answers: &Sender<Said>, dead: &AtomicU32) {
     let mut held: Option<Locked<'_>> = None;
     while let Ok(deed) = orders.recv() {
         let say = |taken: Result<Locked<'_>, Error>| match taken {
@@ -223,6 +234,8 @@ fn obey(lock: &Lock, orders: &Receiver<Deed>, answers: &Sender<Said>) {
             }
             Deed::Die => {
                 core::mem::forget(held.take());
+                let thread = rustix::thread::gettid().as_raw_nonzero().get();
+                dead.store(thread.unsigned_abs(), Ordering::Relaxed);
                 return;
             }
         };
@@ -286,10 +299,11 @@ fn a_lock_does_as_its_model_does() {
         let lock = shared::anonymous::<Lock>().unwrap();
         let lock = &*lock;
         let mut model = Model::default();
+        let dead = &AtomicU32::new(0);
         thread::scope(|scope| {
             let start = || {
                 let ((order, orders), (answer, answers)) = (channel(), channel());
-                let thread = scope.spawn(move || obey(lock, &orders, &answer));
+                let thread = scope.spawn(move || obey(lock, &orders, &answer, dead));
                 (order, answers, thread)
             };
             let mut threads: Vec<_> = (0..THREADS).map(|_| start()).collect();
@@ -300,6 +314,7 @@ fn a_lock_does_as_its_model_does() {
                     Deed::Die => {
                         let (_, _, thread) = core::mem::replace(&mut threads[who], start());
                         thread.join().unwrap();
+                        wait_for_the_end_of(dead.load(Ordering::Relaxed));
                         Said::Nothing
                     }
                     _ => threads[who].1.recv().unwrap(),
